@@ -1,0 +1,1 @@
+"""mmkit: multimodal preprocessing and inference with vLLM, taught and done."""
