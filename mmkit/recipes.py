@@ -2,9 +2,9 @@
 
     name or model directory -> recipe_for(..., modality) -> ImageRecipe | VideoRecipe
 
-Follows transformers' processor classes (their defaults) and published checkpoints' config files. Where a model
-directory is given, its own files decide and nothing is guessed. Leaves out options that no shipped or named
-family uses (padding to squares, tiling); the features themselves are in image.py, video.py and audio.py.
+Follows transformers' processor classes (their defaults) and published checkpoints' config files. Where a
+model directory is given, its own files decide and nothing is guessed. Leaves out options that no shipped or
+named family uses (padding to squares, tiling); features themselves are in image.py, video.py and audio.py.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class VideoRecipe:
 
 
 # Images. Class defaults and published checkpoints differ: both are named.
-IMAGENET = ImageRecipe(  # torchvision's ResNet and ViT-B/16 weights, for comparison: no language model uses it
+IMAGENET = ImageRecipe(  # torchvision's ResNet and ViT-B/16; no vision-language model uses it
     "imagenet", IMAGENET_MEAN, IMAGENET_STD, "shortest", size=256, crop=224, method="bilinear", patch=16,
     extra_tokens=1,
 )  # fmt: skip
@@ -128,9 +128,9 @@ def recipe_for(model: str | os.PathLike[str], modality: str = "image") -> Any:
     """The recipe of a preset name, a model directory, or a hub model that was downloaded before.
 
     model: "qwen2-vl", "clip" ... (IMAGE_PRESETS), a folder with preprocessor_config.json or
-    processor_config.json, or "owner/name".  modality: "image" or "video".  Returns ImageRecipe or VideoRecipe.
-    Raises ModelNotFound where there is nothing of that name, ModelError where its files ask for something that
-    mmkit does not do.
+    processor_config.json, or "owner/name".  modality: "image" or "video".  Returns its recipe.  Raises
+    ModelNotFound where there is nothing of that name, ModelError where its files ask for something that mmkit
+    does not do.
 
     >>> recipe_for("qwen2-vl").max_pixels, recipe_for("qwen2-vl-2b-instruct").max_pixels
     (1003520, 12845056)
@@ -166,8 +166,8 @@ def model_folder(model: str | os.PathLike[str]) -> Path | None:
 def read_config(folder: Path, part: str, *names: str) -> dict[str, Any]:
     """One part of a processor's configuration, by transformers' own order of files.
 
-    part: key within processor_config.json ("image_processor", "video_processor", "feature_extractor"); names:
-    the stand-alone files that older checkpoints have instead, best first.  Raises ModelError if there is none.
+    part: key within processor_config.json ("image_processor", "video_processor", "feature_extractor").
+    names: the stand-alone files that older checkpoints have instead, best first.  ModelError if none.
     """
     nested = read_json(folder / "processor_config.json").get(part)
     if isinstance(nested, dict):
@@ -212,10 +212,8 @@ def read_image_recipe(folder: Path) -> ImageRecipe:
 
 def read_video_recipe(folder: Path) -> VideoRecipe:
     """A VideoRecipe from a model directory's own numbers; what they leave out is the class's default."""
-    if (folder / "video_preprocessor_config.json").is_file():
-        config = read_json(folder / "video_preprocessor_config.json")
-    else:
-        config = read_config(folder, "video_processor", "preprocessor_config.json")
+    names = ("video_preprocessor_config.json", "preprocessor_config.json")
+    config = read_config(folder, "video_processor", *names)
     if "video_processor_type" not in config and "Qwen2VL" in str(config.get("image_processor_type")):
         config = config | {"video_processor_type": "Qwen2VLVideoProcessor"}  # older checkpoints: one for both
     base = _base(config, "video_processor_type", VIDEO_CLASSES, folder)
