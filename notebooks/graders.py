@@ -1,0 +1,269 @@
+"""Graders: check an exercise where it stands, and say what is wrong in one small example.
+
+    graders.NAME(your_function)   ->   prints one verdict, returns it (true when right), never raises
+
+How each works: the learner's function and mmkit's own get the same inputs, from easy to nasty to seeded random.
+Where they differ, the smallest differing input is shown with what came out and what was expected.
+
+    cases = [case("one word", "hi"), case("nothing", ""), *random cases]
+    return grade(function, reference, cases)
+
+`grade` is the whole mechanism; each notebook has a section below it. Leaves out points and time limits.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+WIDTH = 320  # characters of one value that are shown
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input: what it is in words (None for a random one), and the arguments."""
+
+    about: str | None
+    args: tuple
+
+
+def case(about: str | None, *args: Any) -> Case:
+    """A case in one line: `case("a tie", "abab", 2)`."""
+    return Case(about, args)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a grader returns: true or false, with the text that it has printed."""
+
+    passed: bool
+    text: str
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def _ipython_display_(self) -> None:
+        """Show nothing more: the text is printed already."""
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An outcome: the function raised instead of returning."""
+
+    error: Exception
+
+    def __repr__(self) -> str:
+        return f"{type(self.error).__name__}: {self.error}"
+
+
+def grade(
+    learner: Callable,
+    reference: Callable,
+    cases: Iterable[Case],
+    *,
+    same: Callable[[Any, Any], bool] | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    draw: Callable[[tuple, Any, Any], None] | None = None,
+    hint: str | Callable[[tuple, Any, Any], str | None] | None = None,
+    shrink: bool = True,
+) -> Verdict:
+    """Compare `learner` with `reference` on all `cases`; print the verdict and return it.
+
+    same(got, want): when two results count as equal; left out, values and types must agree (`equal`), numbers
+    within rtol and atol.  draw(args, got, want): draws the failing case.  hint: one more line on failure, or a
+    function (args, got, want) -> line or None.  shrink: cut strings and lists of a failing case down while it
+    still fails.  A reference that raises expects the learner to raise as well: any error will do, unless the
+    case says otherwise through `same`, which gets `Raised` values.
+    """
+    if not callable(learner):
+        return _say(False, f"Not done yet: hand over the function itself, not {shown(learner)}.")
+    name = getattr(learner, "__name__", "your function")
+    cases = list(cases)
+    agree = same or (lambda got, want: equal(got, want, rtol=rtol, atol=atol))
+    failing, undone = [], 0
+    for each in cases:
+        want, got, changed = _outcomes(learner, reference, each.args)
+        if _is_stub(got) and not _is_stub(want):
+            undone += 1
+            failing.append(each)
+        elif changed or not agree(got, want):
+            failing.append(each)
+    if not failing:
+        return _say(True, _praise(name, cases))
+    if undone == len(failing) and _never_answers(learner, reference, cases):
+        return _say(False, f"{name} is not done yet: it returns nothing so far. Write its body and run this again.")
+
+    def fails(args: tuple) -> bool:
+        want, got, changed = _outcomes(learner, reference, args)
+        return not isinstance(want, Raised) and (changed or not agree(got, want))
+
+    smallest = min(failing, key=lambda each: size(each.args))
+    if shrink and fails(smallest.args):
+        smaller = shrunk(smallest.args, fails)
+        smallest = smallest if smaller is smallest.args else Case(None, smaller)
+    want, got, changed = _outcomes(learner, reference, smallest.args)
+    lines = [f"Not yet: {name} differs in {len(failing)} of {len(cases)} cases. The smallest:"]
+    if smallest.about:
+        lines.append(f"  case      {smallest.about}")
+    lines.append(f"  input     {', '.join(shown(value) for value in smallest.args)}")
+    if changed:
+        lines.append("  problem   your function changes its input; work on a copy")
+    else:
+        lines.append(f"  yours     {'raised ' if isinstance(got, Raised) else ''}{shown(got)}")
+        expected = f"an error such as {shown(want)}" if isinstance(want, Raised) else shown(want)
+        lines.append(f"  expected  {expected}")
+    advice = hint(smallest.args, got, want) if callable(hint) else hint
+    if advice:
+        lines.append(f"  hint      {advice}")
+    verdict = _say(False, "\n".join(lines))
+    if draw and not changed and not isinstance(got, Raised) and not isinstance(want, Raised):
+        try:
+            draw(smallest.args, got, want)
+        except Exception:  # a wrong answer can have any shape: then the printed case must do
+            print("  (your result cannot be drawn)")
+    return verdict
+
+
+def seeded(name: str) -> random.Random:
+    """Random numbers that are the same for everybody: one stream for each exercise."""
+    return random.Random(f"mmkit {name}")
+
+
+def equal(got: Any, want: Any, *, rtol: float = 0.0, atol: float = 0.0) -> bool:
+    """Whether two results agree: same kind, same shape, same values (numbers within rtol and atol)."""
+    if isinstance(want, Raised) or isinstance(got, Raised):
+        return isinstance(want, Raised) and isinstance(got, Raised)
+    if _is_array(want) or _is_array(got):
+        try:
+            mine, theirs = np.asarray(got), np.asarray(want)
+        except (TypeError, ValueError, RuntimeError):
+            return False
+        if mine.shape != theirs.shape or mine.dtype.kind != theirs.dtype.kind:
+            return False
+        return bool(np.allclose(mine, theirs, rtol=rtol, atol=atol, equal_nan=theirs.dtype.kind == "f"))
+    if isinstance(want, dict):
+        return (
+            isinstance(got, dict)
+            and got.keys() == want.keys()
+            and all(equal(got[key], want[key], rtol=rtol, atol=atol) for key in want)
+        )
+    if isinstance(want, (list, tuple)):
+        return (
+            isinstance(got, (list, tuple))
+            and len(got) == len(want)
+            and all(equal(a, b, rtol=rtol, atol=atol) for a, b in zip(got, want, strict=True))
+        )
+    if isinstance(want, bool) or isinstance(got, (bool, np.bool_)):
+        return isinstance(want, bool) and isinstance(got, (bool, np.bool_)) and bool(got) == want
+    if isinstance(want, (int, float)):
+        if not isinstance(got, (int, float, np.integer, np.floating)):
+            return False
+        return got == want or abs(got - want) <= atol + rtol * abs(want) or (got != got and want != want)
+    try:
+        return bool(type(got) is type(want) and got == want)
+    except Exception:
+        return False
+
+
+def shown(value: Any) -> str:
+    """A value as a short line or two: arrays with shape and type, long texts cut in the middle."""
+    if _is_array(value):
+        array = np.asarray(value)
+        body = np.array2string(array, precision=4, threshold=60, edgeitems=2, max_line_width=84)
+        lead = "\n" + " " * 12 if "\n" in body else " "
+        body = body.replace("\n", "\n" + " " * 12)
+        return f"{array.dtype} array of shape {array.shape}:{lead}{body}"
+    text = repr(value)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH // 2]} ... {text[-WIDTH // 2 :]}"
+
+
+def size(args: Any) -> int:
+    """How large an input is, to find the smallest: characters, elements, digits."""
+    if _is_array(args):
+        return int(np.asarray(args).size)
+    if isinstance(args, (str, bytes)):
+        return len(args)
+    if isinstance(args, dict):
+        return sum(1 + size(value) for value in args.values())
+    if isinstance(args, (list, tuple, set, frozenset)):
+        return sum(1 + size(value) for value in args)
+    return len(repr(args)) if isinstance(args, (int, float)) else 1
+
+
+def shrunk(args: tuple, fails: Callable[[tuple], bool], *, tries: int = 400) -> tuple:
+    """`args` with pieces of its strings, bytes and lists taken out as long as `fails` still holds."""
+    smaller = True
+    while smaller and tries > 0:
+        smaller = False
+        for place, value in enumerate(args):
+            if not isinstance(value, (str, bytes, list)):
+                continue
+            for start, stop in _cuts(len(value)):
+                tries -= 1
+                candidate = (*args[:place], value[:start] + value[stop:], *args[place + 1 :])
+                if tries > 0 and fails(candidate):
+                    args, smaller = candidate, True
+                    break
+            if smaller:
+                break
+    return args
+
+
+def _cuts(length: int) -> Iterable[tuple[int, int]]:
+    piece = length // 2
+    while piece:
+        for start in range(0, length, piece):
+            yield start, min(start + piece, length)
+        piece //= 2
+
+
+def _outcomes(learner: Callable, reference: Callable, args: tuple) -> tuple[Any, Any, bool]:
+    """(expected, got, whether the learner changed its input); each function works on its own copy."""
+    want = _outcome(reference, copy.deepcopy(args))
+    mine = copy.deepcopy(args)
+    got = _outcome(learner, mine)
+    return want, got, not equal(mine, args)
+
+
+def _outcome(function: Callable, args: tuple) -> Any:
+    try:
+        return function(*args)
+    except Exception as error:
+        return Raised(error)
+
+
+def _is_stub(value: Any) -> bool:
+    return (
+        value is None
+        or value is Ellipsis
+        or (isinstance(value, Raised) and isinstance(value.error, NotImplementedError))
+    )
+
+
+def _never_answers(learner: Callable, reference: Callable, cases: list[Case]) -> bool:
+    return all(_is_stub(_outcome(learner, copy.deepcopy(each.args))) for each in cases)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _praise(name: str, cases: list[Case]) -> str:
+    named = list(dict.fromkeys(each.about for each in cases if each.about))
+    randoms = sum(1 for each in cases if not each.about)
+    parts = named + ([f"{randoms} random"] if randoms else [])
+    return f"Right: {name} agrees on all {len(cases)} cases ({', '.join(parts)})."
+
+
+def _say(passed: bool, text: str) -> Verdict:
+    print(text)
+    return Verdict(passed, text)
+
+
+# --- 01_text ---------------------------------------------------------------------------------------------

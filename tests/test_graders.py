@@ -1,0 +1,209 @@
+"""Exercises: every solution passes, every stub is told kindly, every planted wrong answer is caught.
+
+Oracle: the notebooks themselves. Stub and solution cells are read out of each .ipynb by their tags ("stub",
+"solution") together with the cells' calls `graders.NAME(function)`. A notebook's owner adds nothing here but
+two or more wrong answers an exercise, in the notebook's section below: WRONG["NAME"] = [function, ...].
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+sys.path.insert(0, str(NOTEBOOKS))
+
+import graders  # noqa: E402
+
+CALL = re.compile(r"\bgraders\.(\w+)\((\w+)\)")
+WRONG: dict[str, list] = {}
+
+
+def exercises() -> list[tuple[str, str, str]]:
+    """(notebook, grader, name of the learner's function) of every exercise."""
+    found = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for cell in code_cells(path.name):
+            for grader, function in CALL.findall(cell.source):
+                found[path.name, grader, function] = None
+    return list(found)
+
+
+def code_cells(notebook: str) -> list[nbformat.NotebookNode]:
+    cells = nbformat.read(NOTEBOOKS / notebook, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def tagged(notebook: str, tag: str, function: str) -> str:
+    """The source of the one cell with this tag that defines this function."""
+    sources = [
+        cell.source
+        for cell in code_cells(notebook)
+        if tag in cell.metadata.get("tags", []) and re.search(rf"^def {function}\(", cell.source, re.M)
+    ]
+    assert len(sources) == 1, f"{notebook}: {len(sources)} cells tagged {tag!r} define {function}"
+    return sources[0]
+
+
+def lesson_names(notebook: str) -> dict:
+    """What the lesson has imported and defined before its exercises: imports, functions, CONSTANTS."""
+    names: dict = {}
+    for cell in code_cells(notebook):
+        tags = cell.metadata.get("tags", [])
+        if "stub" in tags or "solution" in tags or "raises-exception" in tags:
+            continue
+        source = "\n".join("" if line.startswith(("%", "!")) else line for line in cell.source.splitlines())
+        for node in ast.parse(source).body:
+            constant = isinstance(node, ast.Assign) and all(
+                isinstance(target, ast.Name) and target.id.isupper() for target in node.targets
+            )
+            if constant or isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+                with contextlib.suppress(Exception):  # a constant made from data: not needed by a solution
+                    exec(compile(ast.Module([node], []), notebook, "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _in_notebooks_folder(monkeypatch):
+    """Notebooks read ../data; a failing case may be drawn, which needs no screen."""
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(NOTEBOOKS)
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize(("notebook", "grader", "function"), exercises())
+def test_solution_passes(notebook, grader, function, capsys):
+    source = tagged(notebook, "solution", function)
+    assert (grader, function) in CALL.findall(source), "the solution cell must call its grader"
+    names = lesson_names(notebook)
+    exec(source, names)
+    capsys.readouterr()
+    verdict = getattr(graders, grader)(names[function])
+    assert verdict, verdict
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+@pytest.mark.parametrize(("notebook", "grader", "function"), exercises())
+def test_stub_is_told_kindly(notebook, grader, function, capsys):
+    names = lesson_names(notebook)
+    exec(tagged(notebook, "stub", function), names)
+    verdict = getattr(graders, grader)(names[function])
+    assert not verdict
+    assert "not done yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("notebook", "grader", "function"), exercises())
+def test_wrong_answers_are_caught(notebook, grader, function, capsys):
+    wrong = WRONG.get(grader, [])
+    assert len(wrong) >= 2, f"plant two or more wrong answers for graders.{grader}"
+    for answer in wrong:
+        verdict = getattr(graders, grader)(answer)
+        printed = capsys.readouterr().out
+        assert not verdict, f"graders.{grader} lets the planted wrong answer {answer.__name__} through"
+        assert "Not yet" in printed, f"{answer.__name__} is wrong, not a stub: {printed}"
+
+
+def test_every_planted_answer_belongs_to_an_exercise():
+    assert set(WRONG) <= {grader for _, grader, _ in exercises()}
+
+
+def wrong(grader: str):
+    """Decorator: plant this function as a wrong answer to graders.<grader>."""
+
+    def plant(function):
+        WRONG.setdefault(grader, []).append(function)
+        return function
+
+    return plant
+
+
+# --- the mechanism itself ------------------------------------------------------------------------------------
+
+
+def verdict_of(learner, reference, cases, **options):
+    with contextlib.redirect_stdout(io.StringIO()):
+        return graders.grade(learner, reference, cases, **options)
+
+
+def test_smallest_failing_case_is_shown():
+    cases = [graders.case("long", "qwxertz"), graders.case("easy", "ab")]
+    verdict = verdict_of(lambda s: s if "x" in s else s[::-1], lambda s: s[::-1], cases)
+    assert not verdict
+    assert "differs in 1 of 2" in verdict.text
+    assert re.search(r"input     '(.x|x.)'\n", verdict.text), verdict.text  # cut down from 'qwxertz'
+
+
+def test_grader_never_raises_and_names_the_learners_error():
+    def broken(s):
+        raise KeyError("k")
+
+    assert "raised KeyError: 'k'" in verdict_of(broken, str.upper, [graders.case("one", "a")]).text
+    assert "function itself" in verdict_of(3, str.upper, [graders.case("one", "a")]).text
+
+
+def test_changing_the_input_is_a_failure():
+    def pops(values):
+        total = sum(values)
+        values.clear()
+        return total
+
+    assert "changes its input" in verdict_of(pops, sum, [graders.case("two", [1, 2])]).text
+
+
+def test_expected_error():
+    cases = [graders.case("fine", "3"), graders.case("bad", "x")]
+    assert verdict_of(int, int, cases)
+    silent = verdict_of(lambda s: int(s) if s.isdigit() else -1, int, cases)
+    assert "an error such as ValueError" in silent.text
+
+
+@pytest.mark.parametrize(
+    "stub", [lambda s: None, lambda s: ..., lambda s: (_ for _ in ()).throw(NotImplementedError)]
+)
+def test_stub_in_any_form(stub):
+    verdict = verdict_of(stub, str.upper, [graders.case("one", "a")])
+    assert "not done yet" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "expected"),
+    [
+        (np.float32(1), 1.0, True),
+        (1.0001, 1.0, False),
+        (True, 1, False),
+        (1, True, False),
+        ([1, 2], (1, 2), True),
+        (np.ones((2, 3)), np.ones((3, 2)), False),
+        (np.ones(2, int), np.ones(2), False),
+        (np.array([np.nan]), np.array([np.nan]), True),
+        ("1", 1, False),
+        ({"a": [1.0]}, {"a": [1.0]}, True),
+        (None, "", False),
+    ],
+)
+def test_equal_by_hand(got, want, expected):
+    assert graders.equal(got, want) is expected
+
+
+def test_random_numbers_are_the_same_for_everybody():
+    assert graders.seeded("a").randrange(10**6) == 675258
+
+
+def test_a_notebook_shows_a_verdict_once():
+    verdict = verdict_of(str.upper, str.upper, [graders.case("one", "a")])
+    assert bool(verdict) is True
+    assert verdict._ipython_display_() is None
+
+
+# --- 01_text -------------------------------------------------------------------------------------------------
