@@ -1,6 +1,6 @@
 """Recipes: the numbers of a model family's preprocessing, frozen, each with a name.
 
-    name or model directory -> recipe_for(..., modality) -> ImageRecipe | VideoRecipe
+    name or model directory -> recipe_for(..., modality) -> ImageRecipe | VideoRecipe | AudioRecipe
 
 Follows transformers' processor classes (their defaults) and published checkpoints' config files. Where a
 model directory is given, its own files decide and nothing is guessed. Leaves out options that no shipped or
@@ -70,6 +70,46 @@ class VideoRecipe:
     max_frames: int = 768
 
 
+@dataclass(frozen=True)
+class AudioRecipe:
+    """The numbers that turn a wave into the log-mel spectrogram that one family of speech models expects.
+
+    tokens says what a clip costs (see tokens.py):
+      "window"    half the frames of the whole window, however short the clip is (Whisper's encoder)
+      "pooled"    a quarter of the frames that hold the clip, by Qwen2-Audio's own formula
+      None        nothing is known: the recipe is for looking at, or for a model of your own
+    """
+
+    name: str
+    sample_rate: int = 16_000  # Hz
+    n_fft: int = 400  # samples of a window: 25 ms
+    hop: int = 160  # samples from one frame to the next: 10 ms
+    n_mels: int = 80
+    f_min: float = 0.0  # Hz
+    f_max: float = 8_000.0  # Hz
+    mel_scale: Literal["htk", "slaney"] = "slaney"
+    norm: Literal["slaney"] | None = "slaney"  # divide each triangle by its width
+    bank_dtype: Literal["float32", "float64"] = "float64"  # in which the library computes the triangles
+    log: Literal["log10", "ln", "db"] | None = "log10"
+    floor: float = 1e-10  # power below it counts as this much
+    dynamic_range: float | None = 8.0  # below the loudest value, in units of the logarithm
+    shift: float = 4.0  # (log + shift) / divisor
+    divisor: float = 4.0
+    drop_last: bool = True  # leave out the frame that is centred on the end
+    seconds: float | None = 30.0  # the model's window: longer clips are cut
+    pad: bool = True  # fill shorter clips up to the window with silence
+    tokens: Literal["window", "pooled"] | None = "window"
+
+    @property
+    def max_samples(self) -> int | None:
+        """Samples of the model's window.
+
+        >>> WHISPER.max_samples
+        480000
+        """
+        return None if self.seconds is None else round(self.seconds * self.sample_rate)
+
+
 # Images. Class defaults and published checkpoints differ: both are named.
 IMAGENET = ImageRecipe(  # torchvision's ResNet and ViT-B/16; no vision-language model uses it
     "imagenet", IMAGENET_MEAN, IMAGENET_STD, "shortest", size=256, crop=224, method="bilinear", patch=16,
@@ -92,9 +132,7 @@ QWEN3_VL = replace(  # patch 16, so a token is 32 x 32 pixels
 )
 
 # Video. Class defaults of transformers' Qwen2VLVideoProcessor and Qwen3VLVideoProcessor; the checkpoints'.
-QWEN2_VL_VIDEO = VideoRecipe(
-    "qwen2-vl", CLIP_MEAN, CLIP_STD, min_pixels=128 * 28 * 28, max_pixels=768 * 28 * 28
-)
+QWEN2_VL_VIDEO = VideoRecipe("qwen2-vl", CLIP_MEAN, CLIP_STD, min_pixels=128 * 28 * 28, max_pixels=768 * 28 * 28)
 QWEN2_VL_2B_INSTRUCT_VIDEO = replace(
     QWEN2_VL_VIDEO, name="qwen2-vl-2b-instruct", min_pixels=56 * 56, max_pixels=12_845_056
 )
@@ -103,13 +141,19 @@ QWEN3_VL_VIDEO = VideoRecipe(
     "qwen3-vl", HALF, HALF, min_pixels=128 * 32 * 32, max_pixels=768 * 32 * 32, budget="clip", patch=16
 )
 
+# Audio. WhisperFeatureExtractor's defaults; the same at 128 mels; what torchaudio gives who asks for the numbers
+# that many articles print (no log, no norm, HTK), for comparison: no language model uses it.
+WHISPER = AudioRecipe("whisper")
+WHISPER_LARGE_V3 = replace(WHISPER, name="whisper-large-v3", n_mels=128)
+QWEN2_AUDIO = replace(WHISPER_LARGE_V3, name="qwen2-audio", tokens="pooled")
+ARTICLE = AudioRecipe(
+    "article", n_fft=2048, hop=512, n_mels=128, mel_scale="htk", norm=None, bank_dtype="float32", log=None,
+    drop_last=False, seconds=None, pad=False, tokens=None,
+)  # fmt: skip
+
 # One table per modality: (presets by name, transformers' class names -> the preset that holds its defaults).
-IMAGE_PRESETS = {
-    r.name: r for r in (IMAGENET, CLIP, SIGLIP, QWEN2_VL, QWEN2_VL_2B_INSTRUCT, QWEN2_5_VL, QWEN3_VL)
-}
-VIDEO_PRESETS = {
-    r.name: r for r in (QWEN2_VL_VIDEO, QWEN2_VL_2B_INSTRUCT_VIDEO, QWEN2_5_VL_VIDEO, QWEN3_VL_VIDEO)
-}
+IMAGE_PRESETS = {r.name: r for r in (IMAGENET, CLIP, SIGLIP, QWEN2_VL, QWEN2_VL_2B_INSTRUCT, QWEN2_5_VL, QWEN3_VL)}
+VIDEO_PRESETS = {r.name: r for r in (QWEN2_VL_VIDEO, QWEN2_VL_2B_INSTRUCT_VIDEO, QWEN2_5_VL_VIDEO, QWEN3_VL_VIDEO)}
 IMAGE_CLASSES = {
     "Qwen2VLImageProcessor": QWEN2_VL,
     "CLIPImageProcessor": CLIP,
@@ -117,6 +161,7 @@ IMAGE_CLASSES = {
     "ViTImageProcessor": replace(SIGLIP, name="vit", method="bilinear", extra_tokens=1),
 }
 VIDEO_CLASSES = {"Qwen2VLVideoProcessor": QWEN2_VL_VIDEO, "Qwen3VLVideoProcessor": QWEN3_VL_VIDEO}
+AUDIO_PRESETS = {r.name: r for r in (WHISPER, WHISPER_LARGE_V3, QWEN2_AUDIO, ARTICLE)}
 METHODS = {
     0: "nearest",
     2: "bilinear",
@@ -175,9 +220,7 @@ def read_config(folder: Path, part: str, *names: str) -> dict[str, Any]:
     for name in names:
         if config := read_json(folder / name):
             return config
-    raise ModelError(
-        f"{label(folder)} holds neither {part} in processor_config.json nor {' nor '.join(names)}"
-    )
+    raise ModelError(f"{label(folder)} holds neither {part} in processor_config.json nor {' nor '.join(names)}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -234,9 +277,7 @@ def _base(config: dict[str, Any], key: str, classes: dict[str, Any], folder: Pat
     name = stated.replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast").removesuffix("Pil")
     if name not in classes:
         known = ", ".join(classes)
-        raise ModelError(
-            f"{label(folder)} uses {stated}; mmkit knows {known}. Build a recipe by hand instead"
-        )
+        raise ModelError(f"{label(folder)} uses {stated}; mmkit knows {known}. Build a recipe by hand instead")
     return classes[name]
 
 
@@ -282,7 +323,30 @@ def _side(size: int | dict[str, int] | None) -> int | None:
     return size["height"]
 
 
+def read_audio_recipe(folder: Path) -> AudioRecipe:
+    """An AudioRecipe from a model directory's own numbers; what they leave out is the class's default."""
+    config = read_config(folder, "feature_extractor", "preprocessor_config.json")
+    if (kind := config.get("feature_extractor_type")) != "WhisperFeatureExtractor":
+        raise ModelError(
+            f"{label(folder)} uses {kind}; mmkit knows WhisperFeatureExtractor. Build a recipe by hand instead"
+        )
+    if config.get("dither") or config.get("do_normalize"):
+        raise ModelError("the model's files ask for dither or do_normalize, which mmkit does not do")
+    family = read_json(folder / "config.json").get("model_type")
+    return replace(
+        WHISPER,
+        name=folder.name,
+        sample_rate=config.get("sampling_rate", WHISPER.sample_rate),
+        n_fft=config.get("n_fft", WHISPER.n_fft),
+        hop=config.get("hop_length", WHISPER.hop),
+        n_mels=config.get("feature_size", WHISPER.n_mels),
+        seconds=float(config.get("chunk_length", WHISPER.seconds)),
+        tokens={"whisper": "window", "qwen2_audio": "pooled"}.get(str(family)),
+    )
+
+
 READERS = {
     "image": (IMAGE_PRESETS, read_image_recipe),
     "video": (VIDEO_PRESETS, read_video_recipe),
+    "audio": (AUDIO_PRESETS, read_audio_recipe),
 }
