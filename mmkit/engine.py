@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
+import io
 import math
 import os
 import sys
@@ -204,9 +205,17 @@ class Engine:
             return [self._generate([prompt], sampling)[0] for prompt in prompts]
 
     def _recover(self) -> None:
-        """Drop what a failed step left scheduled: the next call would wait for it for ever."""
-        core = self.llm.llm_engine.engine_core.engine_core
-        self.llm.llm_engine.abort_request(list(core.scheduler.requests), internal=True)
+        """Drop what a failed step left behind.
+
+        A request still scheduled would make the next call wait for ever; a cache that promises an encoder output
+        which was never computed would fail every later prompt with the same picture.
+        """
+        with quiet():
+            core = self.llm.llm_engine.engine_core.engine_core
+            self.llm.llm_engine.abort_request(list(core.scheduler.requests), internal=True)
+            self.llm.reset_mm_cache()
+            self.llm.reset_prefix_cache()
+            self.llm.llm_engine.reset_encoder_cache()
 
 
 def start(model: str, settings: Settings, modalities: Sequence[str]) -> Any:
@@ -328,7 +337,7 @@ def quiet() -> Iterator[None]:
         try:
             os.dup2(sink.fileno(), 1)
             os.dup2(sink.fileno(), 2)
-            with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 yield
         finally:
             os.dup2(saved[0], 1)
