@@ -73,6 +73,7 @@ class Engine:
 
     model: a shipped name, a folder or a hub name.  settings: see Settings.
     root: the folder outside which no path of a sample is read.
+    vLLM itself starts with the first sample that is well, so a wrong file name is told at once.
     Raises EngineMissing, ModelNotFound, OutOfMemory or EngineFailed, each with the remedy.
     """
 
@@ -98,14 +99,16 @@ class Engine:
         self.model = self.preprocessor.model
         check_memory(self.model)
         self._llm: Any = None
-        with quiet():
-            self._llm = start(self.model, self.settings, self.preprocessor.modalities)
+        self._closed = False
 
     @property
     def llm(self) -> Any:
-        """vLLM's own LLM object, for whatever this class leaves out."""
-        if self._llm is None:
+        """vLLM's own LLM object, for whatever this class leaves out; started by the first call."""
+        if self._closed:
             raise EngineFailed("the engine is closed; start a new one")
+        if self._llm is None:
+            with quiet():
+                self._llm = start(self.model, self.settings, self.preprocessor.modalities)
         return self._llm
 
     def __enter__(self) -> Engine:
@@ -116,7 +119,7 @@ class Engine:
 
     def close(self) -> None:
         """Free what the engine took; calling it twice does no harm."""
-        llm, self._llm = self._llm, None
+        llm, self._llm, self._closed = self._llm, None, True
         if llm is None:
             return
         with quiet():
@@ -147,7 +150,10 @@ class Engine:
         return result
 
     def answer(self, samples: Iterable[MultiModalSample], **options: Any) -> list[Answer | MmkitError]:
-        """One result per sample, in order, each an Answer or a typed error that holds the sample's index."""
+        """One result per sample, in order, each an Answer or a typed error.
+
+        A sample may itself be an error (a row that could not be read): it comes back in its place.
+        """
         return list(self.answers(samples, **options))
 
     def answers(
@@ -159,11 +165,12 @@ class Engine:
         batch: int = 64,
     ) -> Iterator[Answer | MmkitError]:
         """Like `answer`, one at a time as they come: at most `batch` samples are held in memory."""
-        from vllm import SamplingParams
-
-        sampling = SamplingParams(
-            temperature=temperature, max_tokens=max_tokens, logprobs=0, seed=self.settings.seed
-        )
+        sampling = {
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "logprobs": 0,
+            "seed": self.settings.seed,
+        }
         chunk: list[MultiModalSample] = []
         done = 0
         for sample in samples:
@@ -173,13 +180,15 @@ class Engine:
                 done, chunk = done + len(chunk), []
         yield from self._answer_chunk(chunk, done, sampling)
 
-    def _answer_chunk(self, samples: list, first: int, sampling: Any) -> list[Answer | MmkitError]:
+    def _answer_chunk(self, samples: list, first: int, sampling: dict) -> list[Answer | MmkitError]:
         results: list[Any] = []
-        for sample in samples:
+        for position, sample in enumerate(samples, first):
             try:
+                if isinstance(sample, MmkitError):
+                    raise sample
                 results.append(self.preprocessor.to_prompt(sample))
             except MmkitError as error:
-                results.append(error)
+                results.append(error.at(index=position))
         ready = [i for i, result in enumerate(results) if not isinstance(result, MmkitError)]
         outputs = self._generate([results[i].for_vllm() for i in ready], sampling)
         for i, output in zip(ready, outputs, strict=True):
@@ -189,13 +198,16 @@ class Engine:
                 results[i] = to_answer(output, results[i].notes)
         return results
 
-    def _generate(self, prompts: list[dict], sampling: Any) -> list[Any]:
+    def _generate(self, prompts: list[dict], sampling: dict) -> list[Any]:
         """vLLM's outputs; where a batch fails, each prompt by itself, so that one failure costs one result."""
         if not prompts:
             return []
+        llm = self.llm
+        from vllm import SamplingParams
+
         try:
             with quiet():
-                return self.llm.generate(prompts, sampling, use_tqdm=False)
+                return llm.generate(prompts, SamplingParams(**sampling), use_tqdm=False)
         except MmkitError:
             raise
         except Exception as error:
@@ -211,7 +223,7 @@ class Engine:
         which was never computed would fail every later prompt with the same picture.
         """
         with quiet():
-            core = self.llm.llm_engine.engine_core.engine_core
+            core = self.llm.llm_engine.engine_core.engine_core  # in this process: VLLM_ENABLE_V1_MULTIPROCESSING=0
             self.llm.llm_engine.abort_request(list(core.scheduler.requests), internal=True)
             self.llm.reset_mm_cache()
             self.llm.reset_prefix_cache()

@@ -1,0 +1,79 @@
+"""The command line: exit codes and one-line errors. What needs no engine must not wait for one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from mmkit.cli import app
+
+
+def mmkit(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "mmkit.cli", *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("media")
+    Image.new("RGB", (64, 64), "red").save(folder / "good.png")
+    (folder / "text.png").write_text("this is no picture")
+    (folder / "truncated.png").write_bytes((folder / "good.png").read_bytes()[:60])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["ask", "What is it?", "--image", "{}/missing.png"], "SourceNotFound"),
+        (["ask", "What is it?", "--image", "{}"], "NotARegularFile"),
+        (["ask", "What is it?", "--image", "{}/text.png"], "UnsupportedFormat"),
+        (["ask", "What is it?", "--image", "{}/truncated.png"], "TruncatedMedia"),
+        (["ask", "What is it?", "--model", "tiny-qwen3"], "ModelNotFound"),
+        (["ask", ""], "BadEncoding"),
+        (["answer", "{}/missing.jsonl", "{}/out.jsonl"], "missing.jsonl"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(folder, arguments, error):
+    run = mmkit(*[a.format(folder) for a in arguments])
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert error in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert str(folder) not in run.stderr
+
+
+def test_a_wrong_call_explains_itself():
+    run = mmkit("ask")
+    assert run.returncode == 2
+    assert "--help" in run.stderr
+
+
+def test_help_names_every_verb():
+    out = CliRunner().invoke(app, ["--help"]).stdout
+    for verb in ("doctor", "ask", "answer", "models", "tokens"):
+        assert verb in out
+
+
+def test_models_lists_what_ships():
+    run = CliRunner().invoke(app, ["models"])
+    assert run.exit_code == 0
+    assert "tiny-qwen2-vl" in run.stdout
+
+
+def test_answer_with_only_bad_rows_needs_no_engine(folder):
+    """Error rows cost no start of vLLM: every row out is an error row, exit code 1."""
+    rows = [{"id": 1, "text": "?", "images": ["missing.png"]}, {"id": 2, "text": "?", "images": ["../out.png"]}]
+    source, target = folder / "in.jsonl", folder / "out.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)) + "\nnot json\n")
+    run = mmkit("answer", str(source), str(target))
+    assert run.returncode == 1, run.stderr
+    out = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row["id"] for row in out] == [1, 2, None]
+    assert [row["error"]["type"] for row in out] == ["SourceNotFound", "SourceNotAllowed", "BadEncoding"]
