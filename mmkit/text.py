@@ -402,6 +402,9 @@ class BPE:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __repr__(self) -> str:
+        return f"BPE({len(self)} ids, {len(self.merges)} merges, {len(self.specials)} specials)"
+
     def merged(self) -> list[str]:
         """The tokens that training made, in their order; half characters are shown as U+FFFD."""
         return [(self.tokens[a] + self.tokens[b]).decode("utf-8", "replace") for a, b in self.merges]
