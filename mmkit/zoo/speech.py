@@ -465,9 +465,9 @@ def training_clips(cache: Path = CACHE) -> tuple[Clips, Clips]:
     return make_cached(cache / "phrases.npz", phrases), make_cached(cache / "words.npz", words)
 
 
-def test_clips(cache: Path = CACHE) -> Clips:
-    """500 clips of TEST_VOICES: 350 digit strings, then 150 single command words."""
+def reserved_clips(cache: Path = CACHE) -> Clips:
+    """At least 500 clips of TEST_VOICES: about 350 digit strings, then 150 single command words."""
     rng = np.random.default_rng(2026)
-    scripts = list(digit_scripts(350, TEST_VOICES, rng))
+    scripts = list(digit_scripts(360, TEST_VOICES, rng))
     scripts += [(random_voice(rng, TEST_VOICES), (COMMANDS[i % len(COMMANDS)],), "") for i in range(150)]
-    return make_cached(cache / "test.npz", scripts)
+    return make_cached(cache / "reserved.npz", scripts)
