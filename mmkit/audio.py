@@ -2,7 +2,7 @@
 
     source -> load_audio -> Clip: wave (T,) float32, sample rate, notes
            -> at_rate (resample) -> frame -> spectrum (Hann window) -> power -> mel_filter_bank -> compress
-           =  log_mel -> (n_mels, n_frames)
+           =  features(clip, recipe) -> (n_mels, n_frames)
 
 Follows transformers' WhisperFeatureExtractor (torch path) within 1e-5, and torchaudio's MelSpectrogram where a
 recipe asks for it; decodes with soundfile, and with PyAV what soundfile does not know; resamples with soxr.
@@ -600,6 +600,24 @@ def log_mel(wave: np.ndarray | Tensor, recipe: AudioRecipe = WHISPER) -> Tensor:
         block = power(spectrum(frames[start : start + 512]))  # at most 512 frames, n_bins
         mel[:, start : start + len(block)] = bank.T @ block.T
     return compress(mel, recipe)
+
+
+def features(clip: Clip, recipe: AudioRecipe = WHISPER) -> dict[str, Tensor]:
+    """What a model family's processor returns for one clip, as torch tensors under its names.
+
+    Brings the clip to the recipe's rate first.  Returns input_features (1, n_mels, n_frames) float32; for
+    Qwen2-Audio ("pooled") also feature_attention_mask (1, n_frames) int32: 1 where a frame holds the clip.
+
+    >>> features(load_audio(np.ones(44_100, np.float32), sample_rate=44_100))["input_features"].shape
+    torch.Size([1, 80, 3000])
+    """
+    wave = at_rate(clip, recipe.sample_rate).wave
+    out = {"input_features": log_mel(wave, recipe)[None]}
+    if recipe.tokens == "pooled":
+        n_frames = out["input_features"].shape[2]
+        held = math.ceil(min(len(wave), recipe.max_samples or len(wave)) / recipe.hop)
+        out["feature_attention_mask"] = (torch.arange(n_frames)[None] < held).to(torch.int32)
+    return out
 
 
 def _checked(wave: np.ndarray | Tensor) -> Tensor:
