@@ -115,11 +115,7 @@ def decode(
     Plain colour and grey JPEGs go through simplejpeg, which is the same libjpeg-turbo with the same settings as
     Pillow's, without the copies; everything else goes through Pillow.
     """
-    if form.upper() not in Image.OPEN:
-        raise UnsupportedFormat(f"{form} is not among the picture formats that mmkit reads")
-    factory = Image.OPEN[form.upper()][0]
-    # The factory is what Image.open calls; unlike Image.open it neither tries other formats nor warns of size.
-    image = _guarded(factory, io.BytesIO(data), "")
+    image = _open(data, form)
     _check_pixels(image.width, image.height, limits)
     if image.format == "JPEG" and image.mode in ("RGB", "L"):
         return _decode_jpeg(data, image)
@@ -127,6 +123,22 @@ def decode(
     if form == "png" and len(data) > 25 and data[24] == 16 and "16" not in image.mode:
         notes = ("16 bits a channel: the upper 8 kept", *notes)  # Pillow reads 16-bit colour no other way
     return pixels, notes
+
+
+def picture_size(blob: media.Blob) -> tuple[int, int]:
+    """(height, width) of a picture as it is seen, after an EXIF turn, from the header alone."""
+    image = _open(blob.data, blob.format)
+    turned = _orientation(image) >= 5
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _open(data: bytes, form: str) -> Image.Image:
+    """Read a header with Pillow; no pixel is decoded yet."""
+    if form.upper() not in Image.OPEN:
+        raise UnsupportedFormat(f"{form} is not among the picture formats that mmkit reads")
+    factory = Image.OPEN[form.upper()][0]
+    # The factory is what Image.open calls; unlike Image.open it neither tries other formats nor warns of size.
+    return _guarded(factory, io.BytesIO(data), "")
 
 
 def _check_pixels(width: int, height: int, limits: media.Limits) -> None:

@@ -1,0 +1,139 @@
+"""Tokens: what an item costs, from its size alone, and the largest size that a budget allows.
+
+    height, width + recipe -> image_tokens        budget in tokens + height, width -> fit_tokens -> smaller size
+    file + recipe name -> cost -> Cost (source, modality, tokens, size), from the header, nothing decoded
+
+Follows transformers' get_number_of_image_patches and the prompts that vLLM expands; both are the tests.
+Leaves out the tokens around an item (vision start and end) and the text: preprocessor.py adds them up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mmkit import media
+from mmkit.errors import LimitExceeded, MmkitError, UnsupportedFormat
+from mmkit.image import MAX_ASPECT, picture_size, smart_resize, target_size
+from mmkit.recipes import ImageRecipe, recipe_for
+
+# ---------------------------------------------------------------------------------------------- images
+
+
+def image_tokens(height: int, width: int, recipe: ImageRecipe) -> int:
+    """How many embeddings a picture becomes: (h / patch) (w / patch) / merge^2 after resizing, plus extras.
+
+    height, width: pixels of the picture as it is seen (after an EXIF turn).
+    Raises LimitExceeded where the recipe refuses the shape, EmptyMedia for no pixels.
+
+    >>> from mmkit.recipes import CLIP, QWEN2_VL, QWEN2_VL_2B_INSTRUCT
+    >>> [image_tokens(4000, 6000, recipe) for recipe in (QWEN2_VL, QWEN2_VL_2B_INSTRUCT, CLIP)]
+    [1247, 16224, 50]
+    """
+    height, width = seen_size(height, width, recipe)
+    return (height // recipe.patch) * (width // recipe.patch) // recipe.merge**2 + recipe.extra_tokens
+
+
+def seen_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, int]:
+    """Height and width of what the model sees: after resizing and cropping.
+
+    >>> from mmkit.recipes import CLIP, QWEN2_VL
+    >>> seen_size(1080, 1920, QWEN2_VL), seen_size(1080, 1920, CLIP)
+    ((728, 1316), (224, 224))
+    """
+    size = target_size(height, width, recipe)
+    return (recipe.crop, recipe.crop) if recipe.crop else size
+
+
+def fit_tokens(height: int, width: int, tokens: int, recipe: ImageRecipe) -> tuple[int, int]:
+    """The largest size of the same shape that costs at most `tokens`.
+
+    Returns (height, width), already on the recipe's grid, so that resizing to it is the last resize.  A picture
+    that fits as it is keeps its own target size: nothing is enlarged.
+    Raises LimitExceeded, naming the smallest possible cost, where no size of that shape fits.
+
+    >>> from mmkit.recipes import QWEN2_VL
+    >>> fit_tokens(1080, 1920, 300, QWEN2_VL), image_tokens(364, 644, QWEN2_VL)
+    ((364, 644), 299)
+    """
+    if image_tokens(height, width, recipe) <= tokens:
+        return seen_size(height, width, recipe)
+    if recipe.resize != "smart":
+        cost = image_tokens(height, width, recipe)
+        raise LimitExceeded(f"recipe {recipe.name} makes {cost} tokens of every picture, not {tokens}")
+    sizes = smaller_sizes(height, width, recipe)
+    fitting = [size for size in sizes if image_tokens(*size, recipe) <= tokens]
+    if not fitting:
+        least = min(image_tokens(*size, recipe) for size in sizes)
+        raise LimitExceeded(
+            f"{width} x {height} pixels cost at least {least} tokens however small, not {tokens}; crop it"
+        )
+    return max(fitting, key=lambda size: (size[0] * size[1], size))
+
+
+def smaller_sizes(height: int, width: int, recipe: ImageRecipe) -> list[tuple[int, int]]:
+    """Every grid size that a "smart" recipe can give a picture of this shape when it is scaled down.
+
+    Scaling by s rounds s * height and s * width to whole cells; each pair of cells that one s reaches counts.
+    """
+    cell = recipe.patch * recipe.merge
+    rows, columns = height / cell, width / cell
+    sizes = [smallest_size(height, width, recipe)]
+    for gh in range(1, math.ceil(rows) + 1):
+        # s rounds to gh rows between (gh - 1/2) / rows and (gh + 1/2) / rows; so columns lie between:
+        first = max(1, math.ceil((gh - 0.5) / rows * columns - 0.5))
+        last = max(1, math.floor((gh + 0.5) / rows * columns + 0.5))
+        for gw in range(first, min(last, math.ceil(columns)) + 1):
+            area = gh * gw * cell**2
+            in_limits = recipe.min_pixels <= area <= recipe.max_pixels
+            if in_limits and max(gh, gw) <= MAX_ASPECT * min(gh, gw):
+                sizes.append((gh * cell, gw * cell))
+    return sizes
+
+
+def smallest_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, int]:
+    """What a "smart" recipe enlarges a thumbnail of this shape to: the area is min_pixels, rounded up."""
+    cell = recipe.patch * recipe.merge
+    scale = math.sqrt(recipe.min_pixels / (height * width))
+    tall, wide = math.ceil(height * scale / cell) * cell, math.ceil(width * scale / cell) * cell
+    return smart_resize(tall, wide, cell, recipe.min_pixels, recipe.max_pixels)
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one file costs. size: of what the model sees; an image's is (height, width)."""
+
+    source: str
+    modality: str
+    tokens: int
+    size: tuple[int, ...]
+
+
+def cost(source: Any, recipe: str = "qwen2-vl", **guard: Any) -> Cost:
+    """The cost of one file under a recipe's name or a model directory, read from its header.
+
+    source: as media.read takes it.  guard: root, limits, fetch of media.read.  Raises a MediaError or ModelError.
+    """
+    blob = media.read(source, **guard)
+    if blob.modality not in COUNTERS:
+        raise UnsupportedFormat(f"no token count for {blob.modality} yet", source=blob.label)
+    try:
+        tokens, size = COUNTERS[blob.modality](blob, recipe_for(recipe, blob.modality))
+    except MmkitError as error:
+        raise error.at(source=blob.label, modality=blob.modality) from error.cause
+    return Cost(blob.label, blob.modality, tokens, size)
+
+
+def count_image(blob: media.Blob, recipe: ImageRecipe) -> tuple[int, tuple[int, ...]]:
+    """Tokens and seen size of an image file."""
+    height, width = picture_size(blob)
+    return image_tokens(height, width, recipe), seen_size(height, width, recipe)
+
+
+# modality -> function of (blob, recipe) that gives (tokens, size)
+COUNTERS: dict[str, Callable[[media.Blob, Any], tuple[int, tuple[int, ...]]]] = {"image": count_image}
