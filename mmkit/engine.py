@@ -94,6 +94,7 @@ class Engine:
             model,
             root=root,
             max_items=dict(self.settings.max_items),
+            max_model_len=self.settings.max_model_len,
             trust_remote_code=self.settings.trust_remote_code,
         )
         self.model = self.preprocessor.model

@@ -1,30 +1,66 @@
 """Samples: text with its items, made ready for a model.
 
-    MultiModalSample -> load each item -> neutralise the text -> chat template -> prompt for LLM.generate
+    MultiModalSample -> load each item -> neutralise the text -> chat template -> count -> one of
+        preprocess    tensors: text ids and mask, image, audio and video features
+        to_prompt     what LLM.generate takes: prompt, multi_modal_data, multi_modal_uuids
+        to_messages   what an OpenAI-compatible server takes
+        cost          tokens an item takes, from headers, before anything is decoded in full
 
 Follows the model directory's own processor: chat template, placeholders, preprocessing. Whatever is wrong is found
-here, before the engine sees it: vLLM aborts a whole batch for one bad prompt.
+here, before the engine sees it: vLLM aborts a whole batch for one bad prompt, and a malformed embedding stops it
+for good. Nothing is ever truncated: too many items or too long a prompt is an error with a table of the costs.
+Leaves out many samples at once (batch.py) and answering (engine.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mmkit import shipped
-from mmkit.errors import BadEncoding, LimitExceeded, MmkitError, ModelNotFound
-from mmkit.media import LIMITS, Limits
-from mmkit.prompts import check_placeholders, neutralise, placeholders_of, reserved_strings
+from mmkit.errors import (
+    BadEncoding,
+    ContextOverflow,
+    EmptyMedia,
+    LimitExceeded,
+    MmkitError,
+    ModelError,
+    ModelNotFound,
+    NonFiniteSamples,
+    PlaceholderMismatch,
+)
+from mmkit.families import MODALITIES, family_of
+from mmkit.media import LIMITS, Limits, check_header, content_key, read
+from mmkit.prompts import check_placeholders, neutralise
 
-MODALITIES = ("image", "audio", "video")
+MIN_SECONDS = 0.1  # a clip shorter than this is filled up with silence: encoders need some frames to stand on
+MAX_SHOWN = 8  # items in the table of an error
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """An item whose encoder has run already.
+
+    values: (n, hidden) floats, numpy or torch, as the language model takes them.  grid: (t, h, w) in patches for
+    families that count patches (Qwen-VL: n = t * h * w / merge^2), else None.
+    """
+
+    values: Any
+    grid: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
 class MultiModalSample:
-    """Text and its items, as a caller has them: paths, bytes, data URLs, pictures, arrays.
+    """Text and its items, as a caller has them: paths, bytes, data URLs, pictures, arrays, embeddings.
 
     history: earlier (question, answer) turns; the items then belong to the first of them.
+    prompt: a finished prompt with its placeholders, used as it is in place of text, system and history. Only hand
+    over what you wrote yourself: nothing in it is neutralised.
     """
 
     text: str = ""
@@ -33,6 +69,14 @@ class MultiModalSample:
     videos: tuple = ()
     system: str | None = None
     history: tuple[tuple[str, str], ...] = ()
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("images", "audios", "videos", "history"):
+            given = getattr(self, name)
+            if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+                raise BadEncoding(f"{name} is a {type(given).__name__}, not a list; write [{name[:-1]}]")
+            object.__setattr__(self, name, tuple(given))  # a generator can be read only once
 
     def items(self, modality: str) -> tuple:
         """The items of one modality.
@@ -40,7 +84,65 @@ class MultiModalSample:
         >>> MultiModalSample("?", images=("a.png",)).items("image")
         ('a.png',)
         """
-        return tuple({"image": self.images, "audio": self.audios, "video": self.videos}[modality])
+        return {"image": self.images, "audio": self.audios, "video": self.videos}[modality]
+
+
+@dataclass(frozen=True)
+class ItemCost:
+    """What one item costs.  tokens: None where the family's formula is not known.  exact: not from an estimate."""
+
+    modality: str
+    index: int
+    source: str
+    size: str  # "640 x 480", "3.2 s", "24 frames of 320 x 240"
+    tokens: int | None
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a sample costs, in tokens of the model's context.
+
+    text: everything that is not an item: the question, the template, the tokens around placeholders.
+    context: how many there may be.
+    """
+
+    text: int
+    items: tuple[ItemCost, ...]
+    context: int
+
+    @property
+    def total(self) -> int:
+        """Tokens of the expanded prompt; items of unknown cost are left out.
+
+        >>> Cost(7, (ItemCost("image", 0, "a.png", "28 x 28", 1),), 100).total
+        8
+        """
+        return self.text + sum(item.tokens or 0 for item in self.items)
+
+    def table(self) -> str:
+        """One line: the text, then each item with its size; of many items those that cost most."""
+        parts = [f"text {self.text}"]
+        shown = sorted(self.items, key=lambda item: -(item.tokens or 0))[:MAX_SHOWN]
+        for item in sorted(shown, key=lambda item: (MODALITIES.index(item.modality), item.index)):
+            tokens = "unknown" if item.tokens is None else f"{'' if item.exact else 'about '}{item.tokens}"
+            parts.append(f"{item.modality} {item.index} ({item.source}, {item.size}) {tokens}")
+        if len(self.items) > MAX_SHOWN:
+            parts.append(f"{len(self.items) - MAX_SHOWN} more items")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A loaded item: `value` as vLLM takes it, `clean` as mmkit has it, and its key (hash of the clean value)."""
+
+    modality: str
+    index: int
+    clean: Any
+    value: Any
+    key: str
+    cost: ItemCost
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,17 +150,26 @@ class Prompt:
     """What `LLM.generate` takes, with a note for each repair.
 
     text: the prompt with one placeholder an item.  items: modality -> loaded values, as vLLM takes them.
+    uuids: modality -> content hashes, so that vLLM's caches know a picture again wherever it came from.
+    kwargs: for the model's processor, where a caller set any.
     """
 
     text: str
-    items: dict[str, list]
+    items: dict[str, Any]
     notes: tuple[str, ...] = ()
+    uuids: dict[str, list[str]] = field(default_factory=dict)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
 
     def for_vllm(self) -> dict[str, Any]:
         """The prompt dictionary of vLLM."""
         prompt: dict[str, Any] = {"prompt": self.text}
         if self.items:
             prompt["multi_modal_data"] = self.items
+        if self.uuids:
+            prompt["multi_modal_uuids"] = self.uuids
+        if self.kwargs:
+            prompt["mm_processor_kwargs"] = self.kwargs
         return prompt
 
 
@@ -66,7 +177,9 @@ class MultiModalPreprocessor:
     """Makes samples ready for one model.
 
     model: a shipped name, a folder or a hub name.  root: the folder outside which no path is read.
-    limits: budgets of mmkit.media.  max_items: modality -> how many a sample may hold.
+    limits: budgets of mmkit.media.  max_items: modality -> how many a sample may hold.  max_model_len: tokens of
+    prompt and answer together (default: what the model was made for).  fetch: URL -> bytes, for URL sources.
+    processor_kwargs: passed on to the model's processor, in vLLM too, for example {"min_pixels": ...}.
     Raises ModelNotFound.
     """
 
@@ -77,95 +190,483 @@ class MultiModalPreprocessor:
         root: str | Path | None = None,
         limits: Limits = LIMITS,
         max_items: dict[str, int] | None = None,
+        max_model_len: int | None = None,
+        fetch: Callable[[str], bytes] | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
         trust_remote_code: bool = False,
     ):
         self.model = shipped.resolve(model)
-        self.root, self.limits = root, limits
+        self.root, self.limits, self.fetch = root, limits, fetch
         self.processor = load_processor(self.model, trust_remote_code)
-        self.placeholders = placeholders_of(self.processor)
-        self.reserved = reserved_strings(self.processor)
-        self.modalities = tuple(m for m in MODALITIES if m in self.placeholders)
-        self.max_items = max_items or {}
+        self.family = family_of(self.model, self.processor, load_config(self.model, trust_remote_code))
+        self.placeholders = self.family.placeholders
+        self.reserved = self.family.reserved
+        self.modalities = self.family.modalities
+        self.context = min(max_model_len or self.family.context, self.family.context)
+        self.max_items = {**(max_items or {})}
+        for modality, number in self.family.limits.items():
+            self.max_items[modality] = min(self.max_items.get(modality, number), number)
+        self.processor_kwargs = processor_kwargs or {}
+
+    # ------------------------------------------------------------------------------------ the four results
 
     def to_prompt(self, sample: MultiModalSample) -> Prompt:
-        """Load the items and render the prompt.  Raises a typed error that names the item."""
-        items, notes = {}, []
+        """What `LLM.generate` takes.  Raises a typed error that names the item."""
+        items, text, notes = self._ready(sample)
+        return Prompt(
+            text=text,
+            items={m: self._for_vllm(m, items[m]) for m in items},
+            notes=notes,
+            uuids={m: [item.key for item in items[m]] for m in items},
+            kwargs=self.processor_kwargs,
+            cost=self._check_context(text, [item.cost for m in items for item in items[m]]),
+        )
+
+    def preprocess(self, sample: MultiModalSample) -> dict[str, dict[str, Any]]:
+        """Tensors, one dictionary a modality that is there: "text" (input_ids and attention_mask, each (1, N),
+        placeholders expanded), "image" (pixel_values, image_grid_thw ...), "audio", "video".
+
+        The names and values are those of the model's own processor.
+        """
+        items, text, _ = self._ready(sample)
+        self._check_context(text, [item.cost for m in items for item in items[m]])
+        ready: dict[str, list[Any]] = {}
+        result: dict[str, dict[str, Any]] = {"text": {}}
+        for modality, group in items.items():
+            if isinstance(group[0].clean, Embedding):
+                result[modality] = self._for_vllm(modality, group)
+                text = self._expanded(text, modality, group)
+            else:
+                ready[modality] = [item.value for item in group]
+        for name, value in self._run_processor(text, ready).items():
+            result.setdefault(_modality_of(name), {})[name] = value
+        return result
+
+    def to_messages(self, sample: MultiModalSample) -> list[dict[str, Any]]:
+        """Messages for an OpenAI-compatible server; each item is a data: URL of the clean value.
+
+        Pictures go as PNG and clips as float WAV, so the server sees the same pixels and samples. A video file
+        goes as it is; frames from memory cannot (LimitExceeded), since the only way there is JPEG.
+        """
+        if sample.prompt is not None:
+            raise BadEncoding("a finished prompt has no messages; hand over text and items", modality="text")
+        items, _, _ = self._ready(sample)
+        parts = [self._part(item, sample) for m in items for item in items[m]]
+        messages, _ = self._messages(sample, parts)
+        return messages
+
+    def cost(self, sample: MultiModalSample) -> Cost:
+        """Tokens per item, from headers: nothing is decoded in full.  Checks numbers, budgets and the context.
+
+        Raises the same errors as `to_prompt` as far as headers tell; damage further in is found by decoding.
+        """
+        self._check_numbers(sample)
+        costs = []
         for modality in MODALITIES:
-            sources = sample.items(modality)
-            self._check_number(modality, len(sources))
-            if sources:
-                loaded = [self._load(modality, index, source) for index, source in enumerate(sources)]
-                items[modality] = [value for value, _ in loaded]
-                for index, (_, found) in enumerate(loaded):
-                    notes += [f"{modality} {index}: {note}" for note in found]
-        text, found = self.render(sample)
-        check_placeholders(text, {m: len(values) for m, values in items.items()}, self.placeholders)
-        return Prompt(text, items, (*found, *notes))
+            for index, source in enumerate(sample.items(modality)):
+                try:
+                    costs.append(self._cost_of(modality, index, source))
+                except MmkitError as error:
+                    raise error.at(index=index, modality=modality) from error.cause
+        text, _ = self.render(sample)
+        return self._check_context(text, costs)
+
+    # --------------------------------------------------------------------------------------------- the text
 
     def render(self, sample: MultiModalSample) -> tuple[str, tuple[str, ...]]:
-        """The sample's text in the model's own chat template, user text neutralised; and the notes."""
-        notes: list[str] = []
-
-        def plain(text: str) -> str:
-            if not isinstance(text, str):
-                raise BadEncoding(f"text is a {type(text).__name__}, not a str", modality="text")
-            kept, found = neutralise(text, self.reserved)
-            notes.extend(found)
-            return kept
-
-        turns = [*sample.history, (sample.text, None)]
-        if not sample.text.strip() and not any(sample.items(m) for m in MODALITIES):
+        """The sample's text in the model's own way, user text neutralised; and the notes."""
+        numbers = {m: len(sample.items(m)) for m in MODALITIES}
+        if sample.prompt is not None:
+            check_placeholders(self._plain(sample.prompt, [], reserved=()), numbers, self.placeholders)
+            return sample.prompt, ()
+        style = self.family.style
+        if not isinstance(sample.text, str):
+            raise BadEncoding(f"text is a {type(sample.text).__name__}, not a str", modality="text")
+        if not sample.text.strip() and not any(numbers.values()):
             raise BadEncoding("the question is empty and there is no item; ask something", modality="text")
-        parts = [{"type": m} for m in MODALITIES for _ in sample.items(m)]
-        messages: list[dict[str, Any]] = []
-        if sample.system is not None:
-            messages.append({"role": "system", "content": [{"type": "text", "text": plain(sample.system)}]})
-        for question, answer in turns:
-            messages.append({"role": "user", "content": [*parts, {"type": "text", "text": plain(question)}]})
-            parts = []
-            if answer is not None:
-                content = [{"type": "text", "text": plain(answer)}]
-                messages.append({"role": "assistant", "content": content})
-        text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        notes: list[str] = []
+        if style == "chat":
+            parts = [{"type": m} for m in MODALITIES for _ in range(numbers[m])]
+            messages, notes = self._messages(sample, parts)
+            text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        elif style == "speech":
+            if sample.text.strip():
+                self._plain(sample.text, [])
+                notes = ["this model takes no question, it transcribes; the text was left out"]
+            text = "".join(token for token in SPEECH_START if token in self.family.reserved)
+        elif style == "either" and numbers["image"]:
+            if sample.text.strip():
+                raise LimitExceeded(f"{self.family.name} takes a text or a picture, not both; send two samples")
+            text = ""
+        else:
+            around = [self.placeholders[m] for m in MODALITIES for _ in range(numbers[m])]
+            text = "\n".join([*around, self._plain(sample.text, notes)])
+        check_placeholders(text, numbers, self.placeholders)
         return text, tuple(notes)
 
-    def _check_number(self, modality: str, number: int) -> None:
-        allowed = self.max_items.get(modality)
-        if number and modality not in self.modalities:
-            able = ", ".join(self.modalities) or "text only"
-            raise LimitExceeded(f"{Path(self.model).name} takes no {modality} (it takes: {able})")
-        if allowed is not None and number > allowed:
-            raise LimitExceeded(
-                f"{number} {modality} items, at most {allowed} allowed; send fewer, or raise the limit"
-            )
-
-    def _load(self, modality: str, index: int, source: Any) -> tuple[Any, tuple[str, ...]]:
-        """One item as vLLM takes it, with its notes."""
-        from mmkit import audio, image, video
-
-        guarded = {"root": self.root, "limits": self.limits}
+    def _plain(self, text: Any, notes: list[str], reserved: tuple[str, ...] | None = None) -> str:
+        """Text as the tokenizer can take it: valid, not longer than any context, control tokens broken up."""
+        if not isinstance(text, str):
+            raise BadEncoding(f"text is a {type(text).__name__}, not a str", modality="text")
         try:
-            if modality == "image":
-                from PIL import Image
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise BadEncoding(
+                f"lone surrogate (half a character) at character {error.start}", modality="text", cause=error
+            ) from error
+        if len(text) > self.context * self._longest_token:
+            raise ContextOverflow(
+                f"{len(text):,} characters cannot fit a context of {self.context:,} tokens; shorten the text",
+                modality="text",
+            )
+        kept, found = neutralise(text, self.reserved if reserved is None else reserved)
+        notes.extend(found)
+        return kept
 
-                picture = image.load_image(source, **guarded)
-                return Image.fromarray(picture.pixels), picture.notes
-            if modality == "audio":
-                clip = audio.load_audio(source, **guarded)
-                return (clip.wave, clip.sample_rate), clip.notes
-            film = video.load_video(source, **guarded)
-            return (film.frames, film.metadata), film.notes
+    def _messages(self, sample: MultiModalSample, parts: list[dict]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Chat messages: the items with the first question, then the turns."""
+        notes: list[str] = []
+
+        def content(text: str) -> list[dict[str, Any]]:
+            return [{"type": "text", "text": self._plain(text, notes)}]
+
+        messages: list[dict[str, Any]] = []
+        if sample.system is not None:
+            messages.append({"role": "system", "content": content(sample.system)})
+        for question, answer in [*sample.history, (sample.text, None)]:
+            messages.append({"role": "user", "content": [*parts, *content(question)]})
+            parts = []
+            if answer is not None:
+                messages.append({"role": "assistant", "content": content(answer)})
+        return messages, notes
+
+    @cached_property
+    def _longest_token(self) -> int:
+        return max(map(len, self._tokenizer.get_vocab()), default=1)
+
+    @property
+    def _tokenizer(self) -> Any:
+        return getattr(self.processor, "tokenizer", self.processor)
+
+    # -------------------------------------------------------------------------------------------- the items
+
+    def _ready(self, sample: MultiModalSample) -> tuple[dict[str, list[Item]], str, tuple[str, ...]]:
+        """The loaded items by modality, the rendered text, and all notes."""
+        self._check_numbers(sample)
+        text, notes = self.render(sample)  # first: it is cheap, and most mistakes are found in it
+        items: dict[str, list[Item]] = {}
+        for modality in MODALITIES:
+            loaded = [self.load(modality, i, source) for i, source in enumerate(sample.items(modality))]
+            if loaded:
+                items[modality] = loaded
+                notes += tuple(f"{modality} {item.index}: {note}" for item in loaded for note in item.notes)
+        return items, text, notes
+
+    def _check_numbers(self, sample: MultiModalSample) -> None:
+        """Raise LimitExceeded for a modality that the model does not take, or more items than it may have."""
+        numbers = {m: len(sample.items(m)) for m in MODALITIES}
+        for modality, number in numbers.items():
+            allowed = self.max_items.get(modality)
+            if number and modality not in self.modalities:
+                able = ", ".join(self.modalities) or "text only"
+                raise LimitExceeded(f"{self.family.name} takes no {modality} (it takes: {able})")
+            if allowed is not None and number > allowed:
+                table = ", ".join(f"{n} {m} of {self.max_items.get(m, n)}" for m, n in numbers.items() if n)
+                raise LimitExceeded(
+                    f"{number} {modality} items, at most {allowed} allowed ({table}); "
+                    "send fewer, or raise the limit"
+                )
+        for modality in MODALITIES:
+            kinds = {isinstance(source, Embedding) for source in sample.items(modality)}
+            if len(kinds) > 1:
+                raise PlaceholderMismatch(
+                    f"{modality} items are either all embeddings or none: vLLM takes no mixture in one prompt"
+                )
+
+    def load(self, modality: str, index: int, source: Any) -> Item:
+        """One item, decoded and checked.  Raises a typed error that names it."""
+        try:
+            if isinstance(source, Embedding):
+                return self._load_embedding(modality, index, source)
+            return {"image": self._load_image, "audio": self._load_audio, "video": self._load_video}[modality](
+                index, source
+            )
         except MmkitError as error:
             raise error.at(index=index, modality=modality) from error.cause
+
+    @property
+    def _guarded(self) -> dict[str, Any]:
+        return {"root": self.root, "limits": self.limits, "fetch": self.fetch}
+
+    def _load_image(self, index: int, source: Any) -> Item:
+        from PIL import Image
+
+        from mmkit.image import load_image
+
+        picture = load_image(source, **self._guarded)
+        cost = self._image_cost(index, picture.source, picture.height, picture.width)
+        key = content_key("image", picture.pixels)
+        return Item("image", index, picture, Image.fromarray(picture.pixels), key, cost, picture.notes)
+
+    def _load_audio(self, index: int, source: Any) -> Item:
+        import numpy as np
+
+        from mmkit.audio import Clip, at_rate, load_audio
+
+        clip = load_audio(source, **self._guarded)
+        recipe = self.family.recipes.get("audio")
+        if recipe is not None:
+            clip = at_rate(clip, recipe.sample_rate)
+        short = round(MIN_SECONDS * clip.sample_rate) - len(clip.wave)
+        if short > 0:
+            note = f"filled up with silence to {MIN_SECONDS} s"
+            wave = np.pad(clip.wave, (0, short))
+            clip = Clip(wave, clip.sample_rate, (*clip.notes, note), clip.source)
+        cost = self._audio_cost(index, clip.source, len(clip.wave), clip.sample_rate)
+        key = content_key("audio", clip.wave, clip.sample_rate)
+        return Item("audio", index, clip, (clip.wave, clip.sample_rate), key, cost, clip.notes)
+
+    def _load_video(self, index: int, source: Any) -> Item:
+        from mmkit.video import Video, load_video
+
+        if isinstance(source, Video):
+            film = source
+        else:
+            film = load_video(source, recipe=self.family.recipes.get("video"), **self._guarded)
+        count, height, width = film.frames.shape[:3]
+        cost = self._video_cost(index, film.source, count, height, width)
+        key = content_key("video", film.frames, *film.times.tolist())
+        return Item("video", index, film, (film.frames, film.metadata), key, cost, film.notes)
+
+    def _load_embedding(self, modality: str, index: int, embedding: Embedding) -> Item:
+        """Check an embedding's shape here: a wrong one would stop vLLM's engine for good."""
+        import numpy as np
+        import torch
+
+        values = torch.as_tensor(embedding.values)
+        if values.ndim != 2 or not values.is_floating_point():
+            raise PlaceholderMismatch(
+                f"an embedding of shape {tuple(values.shape)} and type {values.dtype}; "
+                "it must be (n, hidden) floats"
+            )
+        rows, width = values.shape
+        if width != self.family.hidden:
+            raise PlaceholderMismatch(f"an embedding {width} wide; {self.family.name} takes {self.family.hidden}")
+        if not rows:
+            raise EmptyMedia("an embedding without rows")
+        if embedding.grid is None:
+            if self._counts_patches(modality):
+                raise PlaceholderMismatch("an embedding for this model needs its grid (t, h, w), in patches")
+        else:
+            t, h, w = embedding.grid
+            expected, rest = divmod(t * h * w, self.family.merge**2)
+            if rows != expected or rest:
+                raise PlaceholderMismatch(f"{rows} embeddings for a grid of {t} x {h} x {w}: expected {expected}")
+        if not torch.isfinite(values).all():
+            raise NonFiniteSamples("an embedding with a value that is not a finite number")
+        cost = ItemCost(modality, index, "embedding", f"{rows} rows", rows)
+        array = values.detach().to(torch.float32).cpu().numpy()
+        key = content_key(f"{modality} embedding", np.ascontiguousarray(array), str(values.dtype), embedding.grid)
+        return Item(modality, index, embedding, values, key, cost)
+
+    def _counts_patches(self, modality: str) -> bool:
+        return self.family.merge > 1 and modality in ("image", "video")
+
+    def _for_vllm(self, modality: str, group: list[Item]) -> Any:
+        """The items of a modality as vLLM takes them."""
+        if not isinstance(group[0].clean, Embedding):
+            return [item.value for item in group]
+        import torch
+
+        if not self._counts_patches(modality):
+            return [item.value for item in group]
+        return {
+            f"{modality}_embeds": torch.cat([item.value for item in group]),
+            f"{modality}_grid_thw": torch.tensor([item.clean.grid for item in group]),
+        }
+
+    def _expanded(self, text: str, modality: str, group: list[Item]) -> str:
+        """The text with each placeholder of embeddings written out once per row."""
+        first, *rest = text.split(self.placeholders[modality])
+        for item, after in zip(group, rest, strict=True):
+            first += self.placeholders[modality] * item.cost.tokens + after
+        return first
+
+    def _run_processor(self, text: str, ready: dict[str, list[Any]]) -> dict[str, Any]:
+        """The model's own processor on loaded values.  Raises ModelError where it refuses them."""
+        arguments: dict[str, Any] = dict(self.processor_kwargs)
+        if "image" in ready:
+            arguments["images"] = ready["image"]
+        if "audio" in ready:
+            arguments["audio"] = [wave for wave, _ in ready["audio"]]
+            arguments["sampling_rate"] = ready["audio"][0][1]
+        if "video" in ready:
+            from transformers.video_utils import VideoMetadata
+
+            arguments["videos"] = [frames for frames, _ in ready["video"]]
+            arguments["video_metadata"] = [
+                VideoMetadata(**{k: v for k, v in data.items() if k != "do_sample_frames"})
+                for _, data in ready["video"]
+            ]
+            arguments["do_sample_frames"] = False
+        try:
+            if self.family.style != "speech":
+                if text:
+                    arguments["text"] = [text]
+                return dict(self.processor(**arguments, return_tensors="pt"))
+            spoken = dict(self.processor(**arguments, return_tensors="pt")) if "audio" in ready else {}
+            start = self._tokenizer(text, add_special_tokens=False, return_tensors="pt")
+            return {**spoken, **start}
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ModelError(
+                f"the processor of {self.family.name} refused the sample: {type(error).__name__}", cause=error
+            ) from error
+
+    # --------------------------------------------------------------------------------------------- the cost
+
+    def _check_context(self, text: str, costs: list[ItemCost]) -> Cost:
+        """The cost of a prompt.  Raises ContextOverflow with its table, where nothing is left for an answer."""
+        if self.family.style == "speech":  # the clip goes to the encoder
+            costs = [ItemCost(c.modality, c.index, c.source, c.size, 0, c.exact) for c in costs]
+        ids = self._tokenizer(text, add_special_tokens=self.family.style != "speech").input_ids
+        standing = len(costs) if self.placeholders else 0
+        cost = Cost(len(ids) - standing, tuple(costs), self.context)
+        if cost.total >= self.context:
+            raise ContextOverflow(
+                f"{cost.total} tokens and no room for an answer in a context of {self.context} ({cost.table()}); "
+                "send fewer or smaller items, or a shorter text"
+            )
+        return cost
+
+    def _cost_of(self, modality: str, index: int, source: Any) -> ItemCost:
+        """One item's cost from its header, where it comes from a file; else from the value itself."""
+        if not _has_header(source):
+            return self.load(modality, index, source).cost
+        blob = read(source, modality=modality, root=self.root, limits=self.limits, fetch=self.fetch)
+        header = blob.header
+        check_header(header, modality, self.limits)
+        if modality == "image":
+            from mmkit.image import picture_size
+
+            return self._image_cost(index, blob.label, *picture_size(blob))
+        if modality == "audio" and header.samples:
+            exact = blob.format in ("wav", "flac")
+            return self._audio_cost(index, blob.label, header.samples, header.sample_rate, exact)
+        if modality == "video" and header.frames and header.duration:
+            return self._film_cost(index, blob.label, header)
+        return self.load(modality, index, source).cost
+
+    def _image_cost(self, index: int, source: str, height: int, width: int) -> ItemCost:
+        from mmkit.tokens import image_tokens
+
+        recipe = self.family.recipes.get("image")
+        tokens = None if recipe is None else image_tokens(height, width, recipe)
+        return ItemCost("image", index, source, f"{width} x {height}", tokens)
+
+    def _audio_cost(self, index: int, source: str, samples: int, rate: int, exact: bool = True) -> ItemCost:
+        from mmkit import tokens as formulas
+
+        audio_tokens = getattr(formulas, "audio_tokens", lambda *_: None)
+        recipe = self.family.recipes.get("audio")
+        seconds = samples / rate
+        tokens = None
+        if recipe is not None:
+            if recipe.seconds is not None and seconds > recipe.seconds:
+                raise LimitExceeded(
+                    f"{seconds:.1f} s of sound; {self.family.name} hears {recipe.seconds:g} s and would drop the "
+                    "rest; cut the clip into pieces",
+                    source=source,
+                )
+            at_rate = max(round(samples * recipe.sample_rate / rate), round(MIN_SECONDS * recipe.sample_rate))
+            tokens = audio_tokens(at_rate, recipe)
+        return ItemCost("audio", index, source, f"{seconds:.2f} s", tokens, exact)
+
+    def _video_cost(self, index: int, source: str, count: int, height: int, width: int) -> ItemCost:
+        from mmkit import tokens as formulas
+
+        video_tokens = getattr(formulas, "video_tokens", lambda *_: None)
+        recipe = self.family.recipes.get("video")
+        tokens = None if recipe is None else video_tokens(count, height, width, recipe)
+        return ItemCost("video", index, source, f"{count} frames of {width} x {height}", tokens)
+
+    def _film_cost(self, index: int, source: str, header: Any) -> ItemCost:
+        """The cost of a video file from its header: as many frames as the recipe would sample."""
+        from mmkit.video import chooser
+
+        recipe = self.family.recipes.get("video")
+        chosen = chooser(None, None, None, recipe)(header.frames, header.frames / header.duration)
+        return self._video_cost(index, source, len(list(chosen)), header.height, header.width)
+
+    # ------------------------------------------------------------------------------------------- a message
+
+    def _part(self, item: Item, sample: MultiModalSample) -> dict[str, Any]:
+        """One content part of a message."""
+        if isinstance(item.clean, Embedding):
+            raise LimitExceeded("embeddings do not travel in messages; use to_prompt", modality=item.modality)
+        if item.modality == "image":
+            packed = io.BytesIO()
+            item.value.save(packed, "PNG")
+            return {"type": "image_url", "image_url": {"url": _data_url("image/png", packed.getvalue())}}
+        if item.modality == "audio":
+            import soundfile
+
+            packed = io.BytesIO()
+            soundfile.write(packed, item.clean.wave, item.clean.sample_rate, format="WAV", subtype="FLOAT")
+            data = base64.b64encode(packed.getvalue()).decode()
+            return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+        source = sample.videos[item.index]
+        if not _has_header(source):
+            raise LimitExceeded(
+                "frames from memory do not travel in messages; send the file, or use to_prompt",
+                index=item.index,
+                modality="video",
+            )
+        blob = read(source, modality="video", **self._guarded)
+        kind = {"mov": "quicktime", "mkv": "x-matroska", "avi": "x-msvideo"}.get(blob.format, blob.format)
+        return {"type": "video_url", "video_url": {"url": _data_url(f"video/{kind}", blob.data)}}
+
+
+SPEECH_START = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")
+
+
+def _has_header(source: Any) -> bool:
+    """Is this a file in some form, and not a value in memory?"""
+    return isinstance(source, (str, bytes, bytearray, memoryview, Path)) or callable(getattr(source, "read", None))
+
+
+def _modality_of(name: str) -> str:
+    """The modality of one of a processor's outputs, by its name."""
+    if "video" in name:
+        return "video"
+    if "pixel" in name or "image" in name:
+        return "image"
+    if "feature" in name or "audio" in name:
+        return "audio"
+    return "text"
+
+
+def _data_url(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def load_processor(model: str, trust_remote_code: bool = False) -> Any:
     """The model's own transformers processor.  Raises ModelNotFound."""
     from transformers import AutoProcessor
 
+    return _loaded(AutoProcessor, model, trust_remote_code, "processor")
+
+
+def load_config(model: str, trust_remote_code: bool = False) -> Any:
+    """The model's own transformers config.  Raises ModelNotFound."""
+    from transformers import AutoConfig
+
+    return _loaded(AutoConfig, model, trust_remote_code, "config")
+
+
+def _loaded(factory: Any, model: str, trust_remote_code: bool, what: str) -> Any:
     try:
-        return AutoProcessor.from_pretrained(model, trust_remote_code=trust_remote_code)
+        return factory.from_pretrained(model, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         name = ascii(Path(model).name)
         reason = str(error).strip().splitlines()[0][:200].replace(str(Path(model).parent), "...")
-        raise ModelNotFound(f"{name} has no processor that transformers can load: {reason}", cause=error) from error
+        raise ModelNotFound(f"{name} has no {what} that transformers can load: {reason}", cause=error) from error

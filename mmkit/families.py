@@ -1,0 +1,105 @@
+"""Families: what a model directory says about the inputs it takes.
+
+    transformers' processor and config of a model -> Family (modalities, placeholders, limits, context, recipes)
+
+One mechanism for every model: nothing is looked up by a model's name. What a sample costs and where an item
+stands in the prompt follow from the files beside the weights.
+Follows transformers' processors (their token attributes and chat template) and the fields that configs share.
+Leaves out weights and engines.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mmkit.errors import ModelError, ModelNotFound
+from mmkit.prompts import placeholders_of, reserved_strings
+from mmkit.recipes import recipe_for
+
+MODALITIES = ("image", "audio", "video")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What one model takes.
+
+    style says how a prompt is made:
+      "chat"    by the model's chat template, one placeholder an item (Qwen-VL, LLaVA, Qwen-Audio ...)
+      "plain"   placeholders, then the text: a base model without a template
+      "speech"  the decoder's start tokens; the clip goes to the encoder and has no placeholder (Whisper)
+      "either"  a text or one picture, never both (CLIP)
+    """
+
+    name: str
+    style: Literal["chat", "plain", "speech", "either"]
+    modalities: tuple[str, ...]
+    placeholders: dict[str, str]  # modality -> the string that stands for one item
+    reserved: tuple[str, ...]  # what a user's text must not spell
+    limits: dict[str, int]  # items a prompt may hold, where the model itself has a limit
+    context: int  # tokens, prompt and answer together
+    hidden: int  # width of an embedding
+    merge: int  # merge x merge patches make one embedding
+    recipes: dict[str, Any] = field(default_factory=dict)  # modality -> recipe, where one is known
+
+
+def family_of(model: str, processor: Any, config: Any) -> Family:
+    """Read a model's facts from its processor and its config.
+
+    model: the folder or hub name they come from, in which the recipes are looked up.
+    """
+    tokenizer = getattr(processor, "tokenizer", processor)
+    placeholders = placeholders_of(processor)
+    style = _style(processor, config, placeholders)
+    modalities = tuple(m for m in MODALITIES if m in placeholders)
+    limits: dict[str, int] = {}
+    if style == "speech":
+        modalities, limits = ("audio",), {"audio": 1}
+    if style == "either":
+        modalities, limits = ("image",), {"image": 1}
+    text = config.get_text_config()
+    vision = getattr(config, "vision_config", None)
+    return Family(
+        name=Path(model).name,
+        style=style,
+        modalities=modalities,
+        placeholders=placeholders,
+        reserved=reserved_strings(tokenizer if style == "speech" else processor),
+        limits=limits,
+        context=_context(text),
+        hidden=_first(text, "hidden_size", "d_model"),
+        merge=getattr(vision, "spatial_merge_size", 1) or 1,
+        recipes=_recipes(model, modalities),
+    )
+
+
+def _style(processor: Any, config: Any, placeholders: dict[str, str]) -> str:
+    if getattr(config, "is_encoder_decoder", False) and hasattr(processor, "feature_extractor"):
+        return "speech"
+    if getattr(processor, "chat_template", None) or getattr(processor, "tokenizer", processor).chat_template:
+        return "chat"
+    if not placeholders and getattr(config, "projection_dim", None):
+        return "either"
+    return "plain"
+
+
+def _context(text_config: Any) -> int:
+    names = ("max_position_embeddings", "max_target_positions")
+    known = [n for n in (getattr(text_config, name, None) for name in names) if n]
+    return min(known) if known else sys.maxsize
+
+
+def _first(config: Any, *names: str) -> int:
+    return next((value for value in (getattr(config, name, None) for name in names) if value), 0)
+
+
+def _recipes(model: str, modalities: tuple[str, ...]) -> dict[str, Any]:
+    found = {}
+    for modality in modalities:
+        try:
+            found[modality] = recipe_for(model, modality)
+        except (ModelError, ModelNotFound):
+            continue  # a family that mmkit has no formula for: vLLM still knows what its items cost
+    return found
