@@ -205,19 +205,15 @@ def alphabet() -> bytes:
 Pair = tuple[int, int]
 
 
-def count_pairs(chunks: Iterable[tuple[Sequence[int], int]]) -> Counter[Pair]:
-    """How often each pair of neighbours occurs: n(a, b) = sum over chunks of weight x occurrences.
+def count_pairs(chunks: Iterable[Sequence[int]]) -> Counter[Pair]:
+    """How often each pair of neighbours occurs, n(a, b), over all chunks; overlapping occurrences count.
 
-    chunks: (ids, weight), where weight says how often the chunk stands in the corpus.
+    chunks: lists of ids.
 
-    >>> count_pairs([([1, 2, 1, 2], 3)]) == {(1, 2): 6, (2, 1): 3}
+    >>> count_pairs([[1, 2, 1, 2], [1, 2]]) == {(1, 2): 3, (2, 1): 1}
     True
     """
-    counts: Counter[Pair] = Counter()
-    for ids, weight in chunks:
-        for pair in pairwise(ids):
-            counts[pair] += weight
-    return counts
+    return Counter(pair for ids in chunks for pair in pairwise(ids))
 
 
 def best_pair(counts: Mapping[Pair, int]) -> Pair:
@@ -245,24 +241,24 @@ def merge_pair(ids: Sequence[int], pair: Pair, new: int) -> list[int]:
     return merged
 
 
-def merges_by_recount(chunks: Mapping[bytes, int], number: int, *, min_count: int = 2) -> list[Pair]:
+def merges_by_recount(chunks: Iterable[bytes], number: int, *, min_count: int = 2) -> list[Pair]:
     """The specification of training: count all pairs, merge the best, count all again.
 
-    chunks: chunk -> how often it occurs.  Bytes have ids 0 to 255 in the order of `alphabet`, merges from 256 on.
+    chunks: of the corpus, in UTF-8.  Bytes have ids 0 to 255 in the order of `alphabet`, merges from 256 on.
     Returns at most `number` pairs; stops when the best occurs fewer than min_count times.
     Slow on purpose: `learn_merges` gives the same list.
 
-    >>> merges_by_recount({b"aaab": 1}, 2, min_count=1) == [(64, 64), (64, 65)]
+    >>> merges_by_recount([b"aaab"], 2, min_count=1) == [(64, 64), (64, 65)]
     True
     """
     order = {byte: at for at, byte in enumerate(alphabet())}
-    words = [([order[byte] for byte in chunk], weight) for chunk, weight in chunks.items()]
+    words = [[order[byte] for byte in chunk] for chunk in chunks]
     merges: list[Pair] = []
     while len(merges) < number and (counts := count_pairs(words)):
         pair = best_pair(counts)
         if counts[pair] < min_count:
             break
-        words = [(merge_pair(ids, pair, 256 + len(merges)), weight) for ids, weight in words]
+        words = [merge_pair(ids, pair, 256 + len(merges)) for ids in words]
         merges.append(pair)
     return merges
 
@@ -274,6 +270,8 @@ _BORDER, _GONE = -1, -2  # in the place of a symbol: the end of a chunk; swallow
 
 def learn_merges(chunks: Mapping[bytes, int], number: int, *, min_count: int = 2) -> list[Pair]:
     """The merges of `merges_by_recount`, with counts kept up to date instead of counted anew.
+
+    chunks: chunk in UTF-8 -> how often it occurs; equal chunks merge equally, so each is kept once, with a weight.
 
     A merge changes only the pairs beside it. So each pair remembers where it occurs, a merge visits just these
     places, and a heap hands out the most frequent pair; entries whose count has changed since are skipped.

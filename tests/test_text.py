@@ -253,7 +253,7 @@ def test_merges_equal_naive_recount_and_tokenizers(name, min_count):
     number = 250
     chunks = chunks_of(corpus)
     fast = text.learn_merges(chunks, number, min_count=min_count)
-    assert fast == text.merges_by_recount(chunks, number, min_count=min_count)
+    assert fast == text.merges_by_recount(chunks.elements(), number, min_count=min_count)
     bpe = text.train(corpus, number, min_count=min_count)
     assert written(bpe) == naive_merges(corpus, number, min_count)
     by_tokenizers = json.loads(trained_by_tokenizers(corpus, number, min_count).to_str())["model"]["merges"]
@@ -268,7 +268,7 @@ def test_merges_equal_naive_recount_and_tokenizers(name, min_count):
 def test_random_corpora_have_the_same_merges(texts, min_count):
     chunks = Counter(chunk.encode() for each in texts for chunk in text.split(each))
     fast = text.learn_merges(chunks, 40, min_count=min_count)
-    assert fast == text.merges_by_recount(chunks, 40, min_count=min_count)
+    assert fast == text.merges_by_recount(chunks.elements(), 40, min_count=min_count)
 
 
 def test_training_stops_where_nothing_repeats():
