@@ -1,9 +1,11 @@
 """Tokens: what an item costs, from its size alone, and the largest size that a budget allows.
 
     height, width + recipe -> image_tokens        budget in tokens + height, width -> fit_tokens -> smaller size
+    samples + recipe -> audio_tokens              budget in tokens -> audio_seconds
     file + recipe name -> cost -> Cost (source, modality, tokens, size), from the header, nothing decoded
 
-Follows transformers' get_number_of_image_patches and the prompts that vLLM expands; both are the tests.
+Follows transformers' get_number_of_image_patches and Qwen2AudioProcessor, and the prompts that vLLM expands;
+they are the tests.
 Leaves out the tokens around an item (vision start and end) and the text: preprocessor.py adds them up.
 """
 
@@ -15,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmkit import media
-from mmkit.errors import LimitExceeded, MmkitError, UnsupportedFormat
+from mmkit.errors import EmptyMedia, LimitExceeded, MmkitError, ModelError, UnsupportedFormat
 from mmkit.image import MAX_ASPECT, picture_size, smart_resize, target_size
-from mmkit.recipes import ImageRecipe, recipe_for
+from mmkit.recipes import AudioRecipe, ImageRecipe, recipe_for
 
 # ---------------------------------------------------------------------------------------------- images
 
@@ -101,12 +103,77 @@ def smallest_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, in
     return smart_resize(tall, wide, cell, recipe.min_pixels, recipe.max_pixels)
 
 
+# ---------------------------------------------------------------------------------------------- audio
+
+
+def audio_tokens(samples: int, recipe: AudioRecipe) -> int:
+    """How many embeddings a clip becomes.
+
+    samples: of the clip at recipe.sample_rate; what is over the recipe's window is cut off, as the models do.
+    "window" (Whisper): half of the window's frames, for one convolution steps by 2; silence costs the same.
+    "pooled" (Qwen2-Audio): of L = ceil(samples / hop) frames, a = floor((L - 1) / 2) + 1 leave the convolution,
+    and floor((a - 2) / 2) + 1 the pooling: 25 a second.
+    Raises EmptyMedia for no samples, LimitExceeded for a clip too short to give one, ModelError where the
+    recipe belongs to no model.
+
+    >>> from mmkit.recipes import QWEN2_AUDIO, WHISPER
+    >>> [audio_tokens(round(seconds * 16_000), QWEN2_AUDIO) for seconds in (0.04, 1, 30, 40)]
+    [1, 25, 750, 750]
+    >>> audio_tokens(16_000, WHISPER)
+    1500
+    """
+    if samples <= 0:
+        raise EmptyMedia("0 samples; nothing to hear", modality="audio")
+    if recipe.tokens is None:
+        raise ModelError(f"recipe {recipe.name} belongs to no model: it has no token count")
+    if recipe.tokens == "window":
+        return recipe.max_samples // recipe.hop // 2
+    frames = math.ceil(min(samples, recipe.max_samples) / recipe.hop)
+    tokens = ((frames - 1) // 2 + 1 - 2) // 2 + 1
+    if tokens == 0:
+        least = 2 * recipe.hop + 1
+        raise LimitExceeded(
+            f"{samples} samples at {recipe.sample_rate} Hz are too short for one token; "
+            f"at least {least} ({1000 * least / recipe.sample_rate:.0f} ms) are needed: add silence",
+            modality="audio",
+        )
+    return tokens
+
+
+def audio_seconds(tokens: int, recipe: AudioRecipe) -> float:
+    """The longest clip that costs at most `tokens`: the inverse of audio_tokens.
+
+    Raises LimitExceeded where no clip is that cheap.
+
+    >>> from mmkit.recipes import QWEN2_AUDIO, WHISPER
+    >>> audio_seconds(25, QWEN2_AUDIO), audio_seconds(1500, WHISPER)
+    (1.02, 30.0)
+    """
+    dearest = audio_tokens(recipe.max_samples or 1, recipe)
+    if tokens >= dearest:
+        return float(recipe.seconds)
+    if recipe.tokens == "window":
+        raise LimitExceeded(f"recipe {recipe.name} makes {dearest} tokens of every clip, not {tokens}")
+    if tokens < 1:
+        raise LimitExceeded(f"a clip costs at least 1 token, not {tokens}")
+    return (4 * tokens + 2) * recipe.hop / recipe.sample_rate  # 4k + 2 frames give k tokens, 4k + 3 one more
+
+
+def resampled_length(samples: int, old_rate: int, new_rate: int) -> int:
+    """How many samples audio.resample returns: samples * new / old, rounded, halves up.
+
+    >>> resampled_length(44_101, 44_100, 16_000)
+    16000
+    """
+    return (2 * samples * new_rate + old_rate) // (2 * old_rate)
+
+
 # ---------------------------------------------------------------------------------------------- files
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one file costs. size: of what the model sees; an image's is (height, width)."""
+    """What one file costs. size: of what the model sees; (height, width) or (n_mels, frames that hold the clip)."""
 
     source: str
     modality: str
@@ -114,16 +181,20 @@ class Cost:
     size: tuple[int, ...]
 
 
-def cost(source: Any, recipe: str = "qwen2-vl", **guard: Any) -> Cost:
+DEFAULTS = {"image": "qwen2-vl", "audio": "qwen2-audio"}  # recipes, where the caller names none
+
+
+def cost(source: Any, recipe: str | None = None, **guard: Any) -> Cost:
     """The cost of one file under a recipe's name or a model directory, read from its header.
 
-    source: as media.read takes it.  guard: root, limits, fetch of media.read.  Raises a MediaError or ModelError.
+    source: as media.read takes it.  recipe: left out, the one in DEFAULTS.  guard: root, limits, fetch of
+    media.read.  Raises a MediaError or ModelError.
     """
     blob = media.read(source, **guard)
     if blob.modality not in COUNTERS:
         raise UnsupportedFormat(f"no token count for {blob.modality} yet", source=blob.label)
     try:
-        tokens, size = COUNTERS[blob.modality](blob, recipe_for(recipe, blob.modality))
+        tokens, size = COUNTERS[blob.modality](blob, recipe_for(recipe or DEFAULTS[blob.modality], blob.modality))
     except MmkitError as error:
         raise error.at(source=blob.label, modality=blob.modality) from error.cause
     return Cost(blob.label, blob.modality, tokens, size)
@@ -135,5 +206,24 @@ def count_image(blob: media.Blob, recipe: ImageRecipe) -> tuple[int, tuple[int, 
     return image_tokens(height, width, recipe), seen_size(height, width, recipe)
 
 
+def count_audio(blob: media.Blob, recipe: AudioRecipe) -> tuple[int, tuple[int, ...]]:
+    """Tokens and (n_mels, frames that hold the clip) of a sound file.
+
+    WAV and FLAC state their length; what other formats state holds the codec's padding, so they are decoded.
+    """
+    samples, rate = blob.header.samples, blob.header.sample_rate
+    if blob.format not in ("wav", "flac") or not samples:
+        from mmkit.audio import decode
+
+        channels, rate, _ = decode(blob)
+        samples = len(channels)
+    samples = resampled_length(samples, rate, recipe.sample_rate)
+    seen = min(samples, recipe.max_samples or samples)
+    return audio_tokens(samples, recipe), (recipe.n_mels, math.ceil(seen / recipe.hop))
+
+
 # modality -> function of (blob, recipe) that gives (tokens, size)
-COUNTERS: dict[str, Callable[[media.Blob, Any], tuple[int, tuple[int, ...]]]] = {"image": count_image}
+COUNTERS: dict[str, Callable[[media.Blob, Any], tuple[int, tuple[int, ...]]]] = {
+    "image": count_image,
+    "audio": count_audio,
+}
