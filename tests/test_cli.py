@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mmkit.cli import app
+from mmkit.cli import app, main
 
 
-def mmkit(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "mmkit.cli", *arguments], capture_output=True, text=True, timeout=120
-    )
+@dataclass(frozen=True)
+class Run:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def mmkit(monkeypatch, capsys):
+    """Run the command line in this process: importing transformers anew takes seconds each time."""
+
+    def run(*arguments: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["mmkit", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        return Run(end.value.code or 0, printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +55,7 @@ def folder(tmp_path_factory):
         (["answer", "{}/missing.jsonl", "{}/out.jsonl"], "missing.jsonl"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(folder, arguments, error):
+def test_bad_input_is_one_line_and_exit_code_2(mmkit, folder, arguments, error):
     run = mmkit(*[a.format(folder) for a in arguments])
     assert run.returncode == 2
     assert run.stdout == ""
@@ -49,7 +64,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, arguments, error):
     assert str(folder) not in run.stderr
 
 
-def test_a_wrong_call_explains_itself():
+def test_a_wrong_call_explains_itself(mmkit):
     run = mmkit("ask")
     assert run.returncode == 2
     assert "--help" in run.stderr
@@ -67,7 +82,7 @@ def test_models_lists_what_ships():
     assert "tiny-qwen2-vl" in run.stdout
 
 
-def test_answer_with_only_bad_rows_needs_no_engine(folder):
+def test_answer_with_only_bad_rows_needs_no_engine(mmkit, folder):
     """Error rows cost no start of vLLM: every row out is an error row, exit code 1."""
     rows = [{"id": 1, "text": "?", "images": ["missing.png"]}, {"id": 2, "text": "?", "images": ["../out.png"]}]
     source, target = folder / "in.jsonl", folder / "out.jsonl"

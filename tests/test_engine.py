@@ -1,4 +1,4 @@
-"""The engine: real vLLM, one start for the whole module. Oracles: itself (alone, batched, again), the typed errors."""
+"""The engine: real vLLM, started once for the whole module. Oracles: itself alone, batched and again."""
 
 from __future__ import annotations
 
