@@ -19,7 +19,8 @@ from typing import Any
 class MmkitError(Exception):
     """Base of every error that mmkit raises.
 
-    message: what is wrong and the remedy.  index: position of the item (or row) among its neighbours, from 0.
+    message: what is wrong and the remedy.  index: position of the item among its neighbours, from 0.
+    row: position of the sample among its neighbours, where there are many.
     source: a short label of where the item came from.  modality: "text", "image", "audio" or "video".
     cause: the other library's exception, also kept as `__cause__`.
 
@@ -34,6 +35,7 @@ class MmkitError(Exception):
         index: int | None = None,
         source: str | None = None,
         modality: str | None = None,
+        row: int | None = None,
         cause: BaseException | None = None,
     ):
         super().__init__(message)
@@ -41,6 +43,7 @@ class MmkitError(Exception):
         self.index = index
         self.source = source
         self.modality = modality
+        self.row = row
         self.__cause__ = cause
 
     @property
@@ -54,7 +57,12 @@ class MmkitError(Exception):
         return self.__cause__
 
     def at(
-        self, *, index: int | None = None, source: str | None = None, modality: str | None = None
+        self,
+        *,
+        index: int | None = None,
+        source: str | None = None,
+        modality: str | None = None,
+        row: int | None = None,
     ) -> MmkitError:
         """A copy that also says where: fills in only what is not known yet.
 
@@ -65,14 +73,18 @@ class MmkitError(Exception):
         located.index = self.index if self.index is not None else index
         located.source = self.source or source
         located.modality = self.modality or modality
+        located.row = self.row if self.row is not None else row
         located.__cause__ = self.__cause__
         return located
 
     def as_row(self) -> dict[str, str]:
-        """The error as JSON rows hold it: {"type": class name, "message": one line}."""
-        return {"type": self.code, "message": str(self)}
+        """The error as JSON rows hold it: {"type": class name, "message": one line}; the row has its own id."""
+        return {"type": self.code, "message": self._located()}
 
     def __str__(self) -> str:
+        return self._located() if self.row is None else f"sample {self.row}: {self._located()}"
+
+    def _located(self) -> str:
         where = self.modality or "item"
         if self.index is not None:
             where += f" {self.index}"
@@ -83,7 +95,7 @@ class MmkitError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions cross process borders by pickle, which by default forgets keyword arguments.
-        state = {"index": self.index, "source": self.source, "modality": self.modality}
+        state = {"index": self.index, "source": self.source, "modality": self.modality, "row": self.row}
         return type(self), (self.message,), state
 
 

@@ -15,7 +15,10 @@ Leaves out many samples at once (batch.py) and answering (engine.py).
 from __future__ import annotations
 
 import base64
+import copy
+import hashlib
 import io
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -193,6 +196,7 @@ class MultiModalPreprocessor:
         max_model_len: int | None = None,
         fetch: Callable[[str], bytes] | None = None,
         processor_kwargs: dict[str, Any] | None = None,
+        cache: Any = None,
         trust_remote_code: bool = False,
     ):
         self.model = shipped.resolve(model)
@@ -207,6 +211,7 @@ class MultiModalPreprocessor:
         for modality, number in self.family.limits.items():
             self.max_items[modality] = min(self.max_items.get(modality, number), number)
         self.processor_kwargs = processor_kwargs or {}
+        self.cache = cache
 
     # ------------------------------------------------------------------------------------ the four results
 
@@ -228,19 +233,34 @@ class MultiModalPreprocessor:
 
         The names and values are those of the model's own processor.
         """
+        import torch
+
         items, text, _ = self._ready(sample)
         self._check_context(text, [item.cost for m in items for item in items[m]])
-        ready: dict[str, list[Any]] = {}
         result: dict[str, dict[str, Any]] = {"text": {}}
+        expansions: dict[str, list[Any]] = {}
         for modality, group in items.items():
-            if isinstance(group[0].clean, Embedding):
-                result[modality] = self._for_vllm(modality, group)
-                text = self._expanded(text, modality, group)
-            else:
-                ready[modality] = [item.value for item in group]
-        for name, value in self._run_processor(text, ready).items():
-            result.setdefault(_modality_of(name), {})[name] = value
+            features = [self.features(item) for item in group]
+            expansions[modality] = [f.pop("input_ids", None) for f in features]
+            result[modality] = {name: torch.cat([f[name] for f in features]) for name in features[0]}
+        ids = self._spliced(text, expansions)
+        result["text"] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         return result
+
+    def features(self, item: Item) -> dict[str, Any]:
+        """The tensors of one item, from the cache if one is set, as the model's own processor makes them.
+
+        Also "input_ids": the tokens that its placeholder becomes, for families that have placeholders.
+        """
+        if isinstance(item.clean, Embedding):
+            return self._embedding_features(item)
+        key = f"{item.key}-{self.signature}"
+        found = self.cache.get(key) if self.cache is not None else None
+        if found is None:
+            found = self._run_processor(item)
+            if self.cache is not None:
+                self.cache.put(key, found)
+        return found
 
     def to_messages(self, sample: MultiModalSample) -> list[dict[str, Any]]:
         """Messages for an OpenAI-compatible server; each item is a data: URL of the clean value.
@@ -343,6 +363,11 @@ class MultiModalPreprocessor:
     @cached_property
     def _longest_token(self) -> int:
         return max(map(len, self._tokenizer.get_vocab()), default=1)
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills a batch up; masked, so any will do where the model names none."""
+        return self._tokenizer.pad_token_id or 0
 
     @property
     def _tokenizer(self) -> Any:
@@ -485,42 +510,69 @@ class MultiModalPreprocessor:
             f"{modality}_grid_thw": torch.tensor([item.clean.grid for item in group]),
         }
 
-    def _expanded(self, text: str, modality: str, group: list[Item]) -> str:
-        """The text with each placeholder of embeddings written out once per row."""
-        first, *rest = text.split(self.placeholders[modality])
-        for item, after in zip(group, rest, strict=True):
-            first += self.placeholders[modality] * item.cost.tokens + after
-        return first
+    def _embedding_features(self, item: Item) -> dict[str, Any]:
+        import torch
 
-    def _run_processor(self, text: str, ready: dict[str, list[Any]]) -> dict[str, Any]:
-        """The model's own processor on loaded values.  Raises ModelError where it refuses them."""
-        arguments: dict[str, Any] = dict(self.processor_kwargs)
-        if "image" in ready:
-            arguments["images"] = ready["image"]
-        if "audio" in ready:
-            arguments["audio"] = [wave for wave, _ in ready["audio"]]
-            arguments["sampling_rate"] = ready["audio"][0][1]
-        if "video" in ready:
-            from transformers.video_utils import VideoMetadata
+        token = self._tokenizer.convert_tokens_to_ids(self.placeholders[item.modality])
+        features = {f"{item.modality}_embeds": item.value, "input_ids": torch.full((1, len(item.value)), token)}
+        if item.clean.grid is not None:
+            features[f"{item.modality}_grid_thw"] = torch.tensor([item.clean.grid])
+        return features
 
-            arguments["videos"] = [frames for frames, _ in ready["video"]]
-            arguments["video_metadata"] = [
-                VideoMetadata(**{k: v for k, v in data.items() if k != "do_sample_frames"})
-                for _, data in ready["video"]
-            ]
-            arguments["do_sample_frames"] = False
+    def _spliced(self, text: str, expansions: dict[str, list[Any]]) -> Any:
+        """(1, N) ids of the text, with each placeholder's id replaced by the tokens of its item."""
+        import torch
+
+        ids = self._tokenizer(text, add_special_tokens=self.family.style != "speech", return_tensors="pt")
+        ids = ids.input_ids.long()
+        modality_of = {
+            self._tokenizer.convert_tokens_to_ids(self.placeholders[m]): m
+            for m in expansions
+            if m in self.placeholders
+        }
+        waiting = {m: iter(expansions[m]) for m in expansions}
+        pieces = [
+            next(waiting[modality_of[token]])[0] if token in modality_of else torch.tensor([token])
+            for token in ids[0].tolist()
+        ]
+        return torch.cat(pieces)[None] if pieces else ids
+
+    def _run_processor(self, item: Item) -> dict[str, Any]:
+        """The model's own processor on one loaded item.  Raises ModelError where it refuses it."""
+        arguments: dict[str, Any] = {**self.processor_kwargs, "return_tensors": "pt"}
+        if item.modality in self.placeholders:
+            arguments |= {"text": [self.placeholders[item.modality]], "add_special_tokens": False}
+        if item.modality == "image":
+            arguments["images"] = [item.value]
+        if item.modality == "audio":
+            arguments |= {"audio": [item.value[0]], "sampling_rate": item.value[1]}
+        if item.modality == "video":
+            arguments |= {"videos": [item.value[0]], **_video_arguments(item.value[1])}
         try:
-            if self.family.style != "speech":
-                if text:
-                    arguments["text"] = [text]
-                return dict(self.processor(**arguments, return_tensors="pt"))
-            spoken = dict(self.processor(**arguments, return_tensors="pt")) if "audio" in ready else {}
-            start = self._tokenizer(text, add_special_tokens=False, return_tensors="pt")
-            return {**spoken, **start}
+            made = dict(self.processor(**arguments))
         except (ValueError, TypeError, RuntimeError) as error:
             raise ModelError(
-                f"the processor of {self.family.name} refused the sample: {type(error).__name__}", cause=error
+                f"the processor of {self.family.name} refused the item: {type(error).__name__}", cause=error
             ) from error
+        ids = made.pop("input_ids", None)
+        kept = {name: value for name, value in made.items() if _modality_of(name) == item.modality}
+        return kept if ids is None else {**kept, "input_ids": ids}
+
+    @cached_property
+    def signature(self) -> str:
+        """A name for the processing itself: the processor's settings, its arguments and its version."""
+        import transformers
+
+        settings = [self.processor.to_dict(), self.processor_kwargs, transformers.__version__]
+        return hashlib.blake2b(
+            json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=8
+        ).hexdigest()
+
+    def private_copy(self) -> MultiModalPreprocessor:
+        """One with its own processor, for another thread: tokenizers must not be shared while they work."""
+        twin = copy.copy(self)
+        twin.processor = copy.deepcopy(self.processor)
+        return twin
 
     # --------------------------------------------------------------------------------------------- the cost
 
@@ -632,6 +684,14 @@ SPEECH_START = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimest
 def _has_header(source: Any) -> bool:
     """Is this a file in some form, and not a value in memory?"""
     return isinstance(source, (str, bytes, bytearray, memoryview, Path)) or callable(getattr(source, "read", None))
+
+
+def _video_arguments(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What a processor wants beside frames that are chosen already."""
+    from transformers.video_utils import VideoMetadata
+
+    known = {name: value for name, value in metadata.items() if name != "do_sample_frames"}
+    return {"video_metadata": [VideoMetadata(**known)], "do_sample_frames": False}
 
 
 def _modality_of(name: str) -> str:
