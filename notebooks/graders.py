@@ -266,4 +266,58 @@ def _say(passed: bool, text: str) -> Verdict:
     return Verdict(passed, text)
 
 
+# --- 00_start_here ---------------------------------------------------------------------------------------
+
+
+def tokens_of_any_picture(learner: Callable) -> Verdict:
+    """00, exercise 1: tokens from height and width, each side rounded to a multiple of 28, at least 28."""
+    rng = seeded("tokens_of_any_picture")
+    cases = [
+        case("multiples of 28", 112, 112),
+        case("a wide picture", 56, 280),
+        case("sides between multiples", 100, 150),
+        case("half-way: Python rounds 2.5 to 2", 70, 70),
+        case("half-way: and 3.5 to 4", 98, 126),
+        case("one pixel", 1, 1),
+        *(case(None, rng.randint(1, 900), rng.randint(1, 900)) for _ in range(40)),
+    ]
+
+    def reference(height: int, width: int) -> int:
+        return max(1, round(height / 28)) * max(1, round(width / 28))
+
+    return grade(learner, reference, cases, hint="round each side by itself, then multiply; no side is 0 tiles")
+
+
+def chat_prompt(learner: Callable) -> Verdict:
+    """00, exercise 2: a Qwen2-VL prompt of a question and a number of pictures."""
+    cases = [
+        case("one picture", "What is it?", 1),
+        case("two pictures", "Which is red?", 2),
+        case("no picture", "Hello", 0),
+        case("a question of two lines", "What is it?\nSay it in one word.", 3),
+        case("other letters", "图中有什么？", 1),
+    ]
+
+    def reference(question: str, pictures: int) -> str:
+        marks = "<|vision_start|><|image_pad|><|vision_end|>" * pictures
+        return f"<|im_start|>user\n{marks}{question}<|im_end|>\n<|im_start|>assistant\n"
+
+    return grade(learner, reference, cases, shrink=False)
+
+
+def fits(learner: Callable) -> Verdict:
+    """00, exercise 3: does a prompt hold one <|image_pad|> for each picture?"""
+    pad = "<|image_pad|>"
+    cases = [
+        case("one for one", f"{pad}?", 1),
+        case("none for one", "?", 1),
+        case("one too many", f"{pad}{pad}?", 1),
+        case("one for none", f"{pad}?", 0),
+        case("none for none", "hello", 0),
+        case("apart from each other", f"{pad} or {pad}?", 2),
+        case("a video's placeholder is another one", "<|video_pad|>?", 1),
+    ]
+    return grade(learner, lambda prompt, pictures: prompt.count(pad) == pictures, cases, shrink=False)
+
+
 # --- 01_text ---------------------------------------------------------------------------------------------
