@@ -32,6 +32,7 @@ from mmkit.errors import (
     CorruptMedia,
     DecodedTooLarge,
     EmptyMedia,
+    LimitExceeded,
     MediaError,
     ModelError,
     NonFiniteSamples,
@@ -41,6 +42,8 @@ from mmkit.errors import (
 )
 from mmkit.media import LIMITS
 from mmkit.recipes import ARTICLE, QWEN2_AUDIO, WHISPER, WHISPER_LARGE_V3, recipe_for
+from mmkit.tokens import audio_seconds, audio_tokens, cost, resampled_length
+from mmkit.zoo.qwen2_audio import make_processor, make_tokenizer
 
 RATE = 16_000
 
@@ -223,6 +226,79 @@ def test_recipe_by_name_and_what_is_not_known(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text('{"feature_extractor_type": "ClapFeatureExtractor"}')
     with pytest.raises(ModelError, match="ClapFeatureExtractor"):
         recipe_for(tmp_path, "audio")
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------
+
+TOKEN_LENGTHS = [321, 480, 481, 640, 641, 1_000, 16_000, 16_001, 16_320, 16_321, 99_999, 479_999, 480_000, 640_000]
+
+
+def test_audio_tokens_equal_the_processor():
+    processor = make_processor(make_tokenizer())
+    for length in TOKEN_LENGTHS:
+        out = processor(text="<|AUDIO|>", audio=np.zeros(length, np.float32), sampling_rate=RATE)
+        held = len(out["input_ids"][0])
+        assert audio_tokens(length, QWEN2_AUDIO) == held, length
+
+
+@given(tokens=st.integers(1, 749))
+def test_audio_seconds_is_the_inverse(tokens):
+    longest = round(audio_seconds(tokens, QWEN2_AUDIO) * RATE)
+    assert audio_tokens(longest, QWEN2_AUDIO) == tokens
+    assert audio_tokens(longest + 1, QWEN2_AUDIO) == tokens + 1
+
+
+def test_audio_tokens_at_the_edges():
+    assert audio_tokens(1, WHISPER) == audio_tokens(900_000, WHISPER) == 1500
+    assert audio_tokens(1, replace(WHISPER, seconds=5.0)) == 250
+    assert audio_seconds(10_000, QWEN2_AUDIO) == 30.0
+    for samples, recipe, error in (
+        (0, WHISPER, EmptyMedia), (320, QWEN2_AUDIO, LimitExceeded), (16_000, ARTICLE, ModelError),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            audio_tokens(samples, recipe)
+    with pytest.raises(LimitExceeded):
+        audio_seconds(1499, WHISPER)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG", "MP3"])
+def test_cost_of_a_file_is_the_cost_of_what_it_decodes_to(format, rate):
+    data = file(np.zeros((rate + 77, 2), np.float32), rate, format)
+    clip = audio.at_rate(load_audio(data), RATE)
+    found = cost(data)
+    assert found.modality == "audio"
+    assert found.tokens == audio_tokens(len(clip.wave), QWEN2_AUDIO)
+    assert found.size == (128, math.ceil(len(clip.wave) / 160))
+
+
+@given(length=st.integers(1, 3_000), old=st.sampled_from([8_000, 11_025, 44_100, 48_000]))
+def test_resampled_length(length, old):
+    assert resampled_length(length, old, RATE) == len(audio.resample(np.zeros(length, np.float32), old, RATE))
+
+
+@pytest.mark.vllm
+def test_audio_tokens_equal_what_vllm_expands(tmp_path):
+    from vllm.config import ModelConfig
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+
+    from mmkit.zoo import qwen2_audio
+
+    tokenizer = qwen2_audio.make_tokenizer()
+    qwen2_audio.save(qwen2_audio.make_model(tokenizer), qwen2_audio.make_processor(tokenizer), tmp_path)
+    recipe = recipe_for(tmp_path, "audio")
+    config = ModelConfig(model=str(tmp_path), dtype="float32", max_model_len=1024)
+    processor = MULTIMODAL_REGISTRY.create_processor(config)
+    for length in TOKEN_LENGTHS:
+        items = processor.info.parse_mm_data({"audio": [(np.zeros(length, np.float32), RATE)]})
+        out = processor("<|AUDIO|>", mm_items=items)
+        (place,) = out["mm_placeholders"]["audio"]
+        assert place.length == audio_tokens(length, recipe), length
+    items = processor.info.parse_mm_data({"audio": [(np.zeros(320, np.float32), RATE)]})
+    with pytest.raises(ValueError, match="too short"):
+        processor("<|AUDIO|>", mm_items=items)
+    with pytest.raises(LimitExceeded, match="too short"):
+        audio_tokens(320, recipe)
 
 
 # --- resampling -------------------------------------------------------------------------------------------------
