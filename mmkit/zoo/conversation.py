@@ -36,7 +36,7 @@ def reword(rng: random.Random, text: str, share: float = 0.5) -> str:
     share: how many are changed at all.
 
     >>> reword(random.Random(4), "Describe the image.")
-    'Describe the picture'
+    'describe the drawing'
     """
     if rng.random() > share:
         return text
