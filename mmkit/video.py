@@ -2,7 +2,7 @@
 
     source -> load_video -> Video (frames (T, H, W, 3) uint8, times (T,) in seconds, indices (T,), notes)
               which frames: sample_by_count, sample_by_rate       whose clock: times, index / source fps
-           -> video_features (resize, normalise, temporal patches) -> (patches, grid_thw)
+           -> features: resize, normalise, temporal patches -> (patches, grid_thw)
 
 A frame's time is the one its container states. Where only an index is known, time = index / source fps, and
 never index / sampling rate. Decoding follows FFmpeg (PyAV), bit for bit; sampling and features follow
@@ -34,6 +34,7 @@ from mmkit.errors import (
     UnsupportedFormat,
     label,
 )
+from mmkit.image import normalize, patchify, resize, smart_resize
 from mmkit.media import LIMITS, Blob, Limits, read
 from mmkit.recipes import VideoRecipe
 
@@ -199,7 +200,8 @@ def _read_container(container: Any, blob: Blob, choose: Choice, limits: Limits) 
     declared_notes = _check_missing(total, _declared(container, stream, packets, fps), "of {} declared frames")
 
     wanted = _checked(choose(total, fps), total)
-    kept = _Kept(wanted, total, limits)
+    kept = _Kept(wanted, limits)
+    _check_kept(len(kept.slots), context.height, context.width, limits)
     if by_pts:
         _keep_near(kept, context, packets, {pts[i]: i for i in kept.missing()})
         # Where marks of key frames lie, some frame did not come: once more, from the beginning.
@@ -318,13 +320,12 @@ def _check_missing(there: int, promised: int, what: str) -> tuple[str, ...]:
 class _Kept:
     """The frames that are kept, each decoded once, in one array that is made when the first one comes."""
 
-    def __init__(self, wanted: np.ndarray, total: int, limits: Limits):
+    def __init__(self, wanted: np.ndarray, limits: Limits):
         self.slots = {int(index): slot for slot, index in enumerate(np.unique(wanted))}
         self.last = max(self.slots)
         self.found: set[int] = set()
         self.notes: tuple[str, ...] = ()
         self.limits = limits
-        self.total = total
         self.frames: np.ndarray | None = None
 
     def missing(self) -> list[int]:
@@ -669,3 +670,103 @@ def _nearest(total: int, n: int) -> np.ndarray:
     import torch
 
     return torch.linspace(0, total - 1, n).round().long().numpy()
+
+
+# --------------------------------------------------------------------------------------- times of the patches
+
+
+def patch_times(times: np.ndarray, temporal_patch: int = 2) -> np.ndarray:
+    """The time that each temporal patch stands for: the middle between its first and its last frame.
+
+    times: (T,) seconds; the last is repeated until temporal_patch divides T, as the frames are.
+    Returns (ceil(T / temporal_patch),) seconds.  Source: Qwen3-VL writes these into its prompt ("<1.0 seconds>").
+
+    >>> patch_times(np.array([0.0, 0.5, 1.0, 1.5, 2.0]))
+    array([0.25, 1.25, 2.  ])
+    """
+    missing = -len(times) % temporal_patch
+    padded = np.concatenate([times, np.repeat(times[-1:], missing)])
+    pairs = padded.reshape(-1, temporal_patch)  # gt pt
+    return (pairs[:, 0] + pairs[:, -1]) / 2
+
+
+def seconds_per_patch(frames: int, total: int, fps: float, temporal_patch: int = 2) -> float:
+    """Seconds from one temporal patch to the next, if `frames` were taken evenly from `total`.
+
+    pt / (frames / total * fps): temporal patch over sampled rate.  Source: Qwen2.5-VL's `second_per_grid_ts`.
+
+    >>> seconds_per_patch(frames=20, total=250, fps=25)  # 10 s, two frames a second, two frames a patch
+    1.0
+    """
+    return temporal_patch / (frames / total * fps)
+
+
+# ------------------------------------------------------------------------------------------------- features
+
+
+def target_size(frames: int, height: int, width: int, recipe: VideoRecipe) -> tuple[int, int]:
+    """The size that each frame of a clip is resized to: (height, width).
+
+    Qwen2-VL ("frame"): the area of one frame lies within the recipe's limits, however many frames there are.
+    Qwen3-VL ("clip"): the area of all frames together does.  Raises LimitExceeded beyond 200:1, or where
+    Qwen3-VL has less than one temporal patch.  Source: smart_resize of both families in transformers.
+
+    >>> from mmkit.recipes import QWEN2_VL_VIDEO, QWEN3_VL_VIDEO
+    >>> [target_size(16, 720, 1280, recipe) for recipe in (QWEN2_VL_VIDEO, QWEN3_VL_VIDEO)]
+    [(560, 1008), (160, 288)]
+    """
+    factor = recipe.patch * recipe.merge
+    if recipe.budget == "frame":
+        return smart_resize(height, width, factor, recipe.min_pixels, recipe.max_pixels)
+    if frames < recipe.temporal_patch:
+        raise LimitExceeded(
+            f"{frames} frame; this family needs {recipe.temporal_patch} or more: send it as an image"
+        )
+    if min(height, width) < factor:
+        grow = max(factor / height, factor / width)
+        height, width = int(height * grow), int(width * grow)
+    smart_resize(height, width, factor)  # refuses what is too long
+    new_height, new_width = round(height / factor) * factor, round(width / factor) * factor
+    even = round(frames / recipe.temporal_patch) * recipe.temporal_patch
+    if even * new_height * new_width > recipe.max_pixels:
+        shrink = math.sqrt(frames * height * width / recipe.max_pixels)
+        new_height = max(factor, math.floor(height / shrink / factor) * factor)
+        new_width = max(factor, math.floor(width / shrink / factor) * factor)
+    elif even * new_height * new_width < recipe.min_pixels:
+        grow = math.sqrt(recipe.min_pixels / (frames * height * width))
+        new_height = math.ceil(height * grow / factor) * factor
+        new_width = math.ceil(width * grow / factor) * factor
+    return new_height, new_width
+
+
+def features(
+    video: np.ndarray | Video, recipe: VideoRecipe, dtype: Literal["float32", "uint8"] = "float32"
+) -> dict[str, Any]:
+    """What a model family's video processor returns for one clip, as torch tensors under its names.
+
+    video: a Video, or frames (T, H, W, 3) uint8.  dtype: "float32", normalised, as transformers gives it; or
+    "uint8", not yet normalised, as vLLM's processors give it.  Returns pixel_values_videos
+    (patches, C*pt*p*p) and video_grid_thw (1, 3), counted in patches.  An odd number of frames is padded by
+    repeating the last.  Bit-equal to transformers' Qwen2VLVideoProcessor and Qwen3VLVideoProcessor.
+
+    >>> from mmkit.recipes import QWEN2_VL_VIDEO
+    >>> out = features(np.zeros((5, 64, 96, 3), np.uint8), QWEN2_VL_VIDEO)
+    >>> tuple(out["pixel_values_videos"].shape), out["video_grid_thw"].tolist()
+    ((1680, 1176), [[3, 20, 28]])
+    """
+    import torch
+
+    frames = video.frames if isinstance(video, Video) else video
+    if dtype not in ("float32", "uint8"):
+        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+        raise BadEncoding(f"{frames.dtype} {frames.shape}: features want (T, H, W, 3) uint8; use load_video")
+    if not len(frames):
+        raise EmptyMedia("0 frames")
+    size = target_size(*frames.shape[:3], recipe)
+    resized = np.stack([resize(frame, size, recipe.method) for frame in frames])
+    patches, grid = patchify(resized, recipe.patch, recipe.merge, recipe.temporal_patch)
+    if dtype == "float32":
+        planes = patches.reshape(len(patches), 3, -1)  # patches C (pt p p)
+        patches = normalize(planes, recipe.mean, recipe.std, axis=1).reshape(len(patches), -1)
+    return {"pixel_values_videos": torch.from_numpy(patches), "video_grid_thw": torch.tensor([grid])}
