@@ -128,7 +128,7 @@ def decode(
 def picture_size(blob: media.Blob) -> tuple[int, int]:
     """(height, width) of a picture as it is seen, after an EXIF turn, from the header alone."""
     image = _open(blob.data, blob.format)
-    turned = _orientation(image) >= 5
+    turned = _orientation(image) >= 5 and image.format != "TIFF"  # Pillow has swapped a TIFF's already
     return (image.width, image.height) if turned else (image.height, image.width)
 
 
