@@ -12,6 +12,7 @@ import math
 import struct
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
@@ -43,7 +44,9 @@ from mmkit.errors import (
 from mmkit.media import LIMITS
 from mmkit.recipes import ARTICLE, QWEN2_AUDIO, WHISPER, WHISPER_LARGE_V3, recipe_for
 from mmkit.tokens import audio_seconds, audio_tokens, cost, resampled_length
+from mmkit.zoo import sounds
 from mmkit.zoo.qwen2_audio import make_processor, make_tokenizer
+from mmkit.zoo.speech import have_espeak
 
 RATE = 16_000
 
@@ -662,3 +665,36 @@ def test_no_cut_goes_unnoticed(data):
     for keep in range(1, len(data), max(1, len(data) // 60)):
         with pytest.raises(MediaError):
             load_audio(data[:keep])
+
+
+# --- the course's clips -----------------------------------------------------------------------------------------
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+CLIPS = {  # file -> rate, tokens of Qwen2-Audio
+    "three_one_four.wav": (16_000, 34),
+    "stop.flac": (16_000, 20),
+    "five_two.ogg": (16_000, 26),
+    "yes_left_no_right.flac": (16_000, 22),
+    "go_opposite.wav": (16_000, 14),
+    "left_and_whistle.flac": (44_100, 19),
+    "rising.ogg": (16_000, 25),
+    "beep.wav": (8_000, 10),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_course_clip(name):
+    clip = load_audio(DATA / name)
+    assert (clip.sample_rate, cost(DATA / name).tokens) == CLIPS[name]
+    assert (DATA / name).stat().st_size < 100_000
+
+
+@pytest.mark.skipif(
+    not have_espeak(), reason="espeak-ng is not installed: the committed clips cannot be made again"
+)
+def test_course_clips_are_what_their_command_makes():
+    made = sounds.course_sounds()
+    assert sorted(made) == sorted(CLIPS)
+    for name, data in made.items():
+        again, kept = load_audio(data), load_audio(DATA / name)
+        np.testing.assert_allclose(again.wave, kept.wave, atol=1e-3, err_msg=name)  # codecs differ between builds
