@@ -15,6 +15,7 @@ import io
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -152,8 +153,33 @@ def load_video(
 # ------------------------------------------------------------------------------------------------ from a file
 
 
-def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
-    """The chosen frames of a video file."""
+@dataclass(frozen=True)
+class _Survey:
+    """What is known of a film before its wanted frames are decoded.
+
+    packets: in order of decoding.  pts: time of display of each frame, in stream units, in order of display.
+    by_pts: do packets tell it all (pts is exact), or was it counted by decoding?
+    """
+
+    stream: Any
+    packets: list[Any]
+    pts: list[int | None]
+    by_pts: bool
+    times: np.ndarray
+    fps: float
+    notes: tuple[str, ...]
+
+
+def count_frames(blob: Blob, limits: Limits = LIMITS) -> tuple[int, float, int, int]:
+    """(frames, frames a second, height, width) of a video file; decodes only where its packets do not tell."""
+    with _opened(blob, limits) as film:
+        context = film.stream.codec_context
+        return len(film.pts), film.fps, context.height, context.width
+
+
+@contextmanager
+def _opened(blob: Blob, limits: Limits) -> Iterator[_Survey]:
+    """A surveyed file; whatever FFmpeg raises inside comes out as a MediaError."""
     import av
 
     if blob.format not in DEMUXERS:
@@ -161,7 +187,7 @@ def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
     try:
         # io_open: a file may name other files (an external track, a key), and FFmpeg would open them.
         with av.open(io.BytesIO(blob.data), format=DEMUXERS[blob.format], io_open=_refuse) as container:
-            return _read_container(container, blob, choose, limits)
+            yield _survey(container, blob, limits)
     except MmkitError:
         raise
     except av.error.LookupError as error:
@@ -181,7 +207,8 @@ def _refuse(url: str, flags: int, options: dict) -> Any:
     raise PermissionError("this file names another file")
 
 
-def _read_container(container: Any, blob: Blob, choose: Choice, limits: Limits) -> Video:
+def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
+    """Packets, times and rate of the film in a container."""
     stream = next((s for s in container.streams.video if not _is_cover(s)), None)
     if stream is None:
         raise EmptyMedia("it has no video stream")
@@ -195,33 +222,44 @@ def _read_container(container: Any, blob: Blob, choose: Choice, limits: Limits) 
         pts = [frame.pts for frame in _decode(context, packets)]
     if not pts:
         raise EmptyMedia("no frame of it can be decoded")
-    total = len(pts)
-    times, fps, clock_notes = _clock(pts, stream)
-    declared_notes = _check_missing(total, _declared(container, stream, packets, fps), "of {} declared frames")
+    times, fps, notes = _clock(pts, stream)
+    missing = _check_missing(len(pts), _declared(container, stream, packets, fps), "of {} declared frames")
+    return _Survey(stream, packets, pts, by_pts, times, fps, (*missing, *notes, *_shape_notes(stream)))
 
-    wanted = _checked(choose(total, fps), total)
-    kept = _Kept(wanted, limits)
-    _check_kept(len(kept.slots), context.height, context.width, limits)
-    if by_pts:
-        _keep_near(kept, context, packets, {pts[i]: i for i in kept.missing()})
-        # Where marks of key frames lie, some frame did not come: once more, from the beginning.
-        rest = {pts[i]: i for i in kept.missing()}
-        if rest:
-            for frame in _decode(context, packets):
+
+def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
+    """The chosen frames of a video file."""
+    with _opened(blob, limits) as film:
+        context, packets, pts, total = film.stream.codec_context, film.packets, film.pts, len(film.pts)
+        wanted = _checked(choose(total, film.fps), total)
+        kept = _Kept(wanted, limits)
+        _check_kept(len(kept.slots), context.height, context.width, limits)
+        if film.by_pts:
+            _keep_near(kept, context, packets, {pts[i]: i for i in kept.missing()})
+            # Where marks of key frames lie, some frame did not come: once more, from the beginning.
+            rest = {pts[i]: i for i in kept.missing()}
+            for frame in _decode(context, packets) if rest else ():
                 kept.put(rest.get(frame.pts), frame)
-    else:
-        for i, frame in enumerate(_decode(context, packets)):
-            kept.put(i, frame)
-            if i == kept.last:
-                break
-    found = np.array([i for i in wanted.tolist() if i in kept.found], dtype=np.int64)
-    if not len(found):
-        raise EmptyMedia("no frame of it can be decoded")
-    decoded_notes = _check_missing(len(found), len(wanted), "of {} frames asked for can be decoded")
-    notes = (*blob.notes, *declared_notes, *decoded_notes, *clock_notes, *kept.notes, *_shape_notes(stream))
-    return Video(
-        kept.stack(found), times[found], found, fps, total, total / fps, notes, blob.label, float(times[0])
-    )
+        else:
+            for i, frame in enumerate(_decode(context, packets)):
+                kept.put(i, frame)
+                if i == kept.last:
+                    break
+        found = np.array([i for i in wanted.tolist() if i in kept.found], dtype=np.int64)
+        if not len(found):
+            raise EmptyMedia("no frame of it can be decoded")
+        lost = _check_missing(len(found), len(wanted), "of {} frames asked for can be decoded")
+        return Video(
+            frames=kept.stack(found),
+            times=film.times[found],
+            indices=found,
+            fps=film.fps,
+            total_frames=total,
+            duration=total / film.fps,
+            notes=(*blob.notes, *lost, *film.notes, *kept.notes),
+            source=blob.label,
+            start=float(film.times[0]),
+        )
 
 
 def _is_cover(stream: Any) -> bool:
