@@ -249,20 +249,9 @@ class PackedForward(nn.Module):
         Returns audio embeddings (B, T / 4, hidden) and the number of valid ones (B,).
         """
         tower = self.model.model.audio_tower
-        x = F.gelu(tower.conv2(F.gelu(tower.conv1(features)))).transpose(1, 2)  # (B, T / 2, d)
-        x = x + tower.embed_positions.weight[: x.shape[1]]
         halved, tokens = audio_lengths(frames)
-        valid = torch.arange(x.shape[1]) < halved[:, None]
-        for layer in tower.layers:
-            y = layer.self_attn_layer_norm(x)
-            attention = layer.self_attn
-            q, k, v = (
-                split_heads(proj(y), attention.num_heads)
-                for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
-            )
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=valid[:, None, None, :])
-            x = x + attention.out_proj(mixed.transpose(1, 2).flatten(2))
-            x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
+        valid = torch.arange(features.shape[2] // 2) < halved[:, None]
+        x = encoder_layers(tower, features, valid[:, None, None, :])
         x = tower.layer_norm(F.avg_pool1d(x.transpose(1, 2), 2).transpose(1, 2))
         return self.model.model.multi_modal_projector(x), tokens
 
@@ -289,6 +278,26 @@ class PackedForward(nn.Module):
         valid = torch.arange(heard.shape[1]) < tokens[:, None]
         x = self.read(embedded.masked_scatter(slots, heard[valid]), packed.positions, packed.visible)
         return self.model.lm_head(x.flatten(0, 1)[packed.place])
+
+
+def encoder_layers(tower: Any, features: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Convolutions, positions and layers of a Whisper-like encoder, for windows of any length.
+
+    tower: transformers' Qwen2AudioEncoder or WhisperEncoder, whose own forward insists on the full window.
+    features: (B, n_mels, T).  visible: mask that broadcasts to (B, heads, T / 2, T / 2).  Returns (B, T / 2, d).
+    """
+    x = F.gelu(tower.conv2(F.gelu(tower.conv1(features)))).transpose(1, 2)
+    x = x + tower.embed_positions.weight[: x.shape[1]]
+    for layer in tower.layers:
+        attention, y = layer.self_attn, layer.self_attn_layer_norm(x)
+        q, k, v = (
+            split_heads(proj(y), attention.num_heads)
+            for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        x = x + attention.out_proj(mixed.transpose(1, 2).flatten(2))
+        x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
+    return x
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

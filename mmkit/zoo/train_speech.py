@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -202,7 +202,7 @@ class Qwen2AudioPupil:
             return self.row(asked, None, numbered=False)
         return self.row(asked, system)
 
-    def loss(self, clips: list, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(self, clips: list, rng: np.random.Generator, progress: float) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy of the answers; what was heard (B, T, d), and its lengths (B,), for the CTC loss."""
         waves, truths = zip(*clips, strict=True)
         features, frames = batch_log_mel(waves, self.filters, curves=random_curves(len(waves), 80, rng))
@@ -226,6 +226,10 @@ class Qwen2AudioPupil:
         for branch, task in enumerate(tasks):
             found.setdefault(task, []).append(branch not in wrong)
         return found
+
+    def begin_with(self, folder: Path) -> None:
+        """Take all weights of a saved tiny-qwen2-audio."""
+        self.model.load_state_dict(type(self.model).from_pretrained(folder).state_dict())
 
     def save(self, folder: Path) -> None:
         qwen2_audio.save(self.model, self.processor, folder)
@@ -256,15 +260,21 @@ class WhisperPupil:
 
     def logits(self, features: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, L, vocabulary) and what the encoder heard (B, T, d)."""
-        heard = self.model.model.encoder(features).last_hidden_state
+        encoder = self.model.model.encoder
+        heard = encoder.layer_norm(qwen2_audio.encoder_layers(encoder, features))
         read = self.model.model.decoder(ids, encoder_hidden_states=heard, use_cache=False).last_hidden_state
         return self.model.proj_out(read), heard
 
-    def loss(self, clips: list, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Cross-entropy of the transcript; what was heard (B, T, d), and its lengths (B,), for the CTC loss."""
+    def loss(self, clips: list, rng: np.random.Generator, progress: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Cross-entropy of the transcript; what was heard (B, T, d), and its lengths (B,), for the CTC loss.
+
+        Whisper's encoder looks at its whole window, silence too, so the window cannot be cut without a change.
+        It is cut all the same in most steps of the first part, since these are three times faster.
+        """
         waves, truths = zip(*clips, strict=True)
         curves = random_curves(len(waves), 80, rng)
-        features, frames = batch_log_mel(waves, self.filters, self.frames, curves)
+        window = None if progress < 0.6 and rng.random() < 0.8 else self.frames
+        features, frames = batch_log_mel(waves, self.filters, window, curves)
         ids, target = self.targets(truths)
         logits, heard = self.logits(features, ids)
         loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=-100)
@@ -278,6 +288,14 @@ class WhisperPupil:
         logits, _ = self.logits(batch_log_mel(waves, self.filters, self.frames)[0], ids)
         hits = (logits.argmax(-1) == target) | (target == -100)
         return {"transcribe": hits.all(1).tolist()}
+
+    def begin_with(self, folder: Path) -> None:
+        """Take the encoder of a saved tiny-qwen2-audio, whose window is longer and begins alike."""
+        from transformers import Qwen2AudioForConditionalGeneration
+
+        tower = Qwen2AudioForConditionalGeneration.from_pretrained(folder).model.audio_tower.state_dict()
+        tower["embed_positions.weight"] = tower["embed_positions.weight"][: self.frames // 2]
+        self.model.model.encoder.load_state_dict(tower)
 
     def save(self, folder: Path) -> None:
         whisper.save(self.model, self.processor, folder)
@@ -316,10 +334,10 @@ def optimizers(module: nn.Module, recipe: Recipe) -> list[tuple[torch.optim.Opti
     return [(muon, recipe.muon_rate), (adam, recipe.adam_rate)]
 
 
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Share of the highest rate: up in a line, then down along half a cosine to 2 %."""
+def rate_at(progress: float, step: int, recipe: Recipe) -> float:
+    """Share of the highest rate: up in a line over warm_up steps, then down along half a cosine to 2 %."""
     warm = min(1.0, (step + 1) / recipe.warm_up)
-    return warm * (0.02 + 0.49 * (1 + math.cos(math.pi * step / recipe.steps)))
+    return warm * (0.02 + 0.49 * (1 + math.cos(math.pi * progress)))
 
 
 def held_out(clips: Clips, snr: float | None, count: int | None = None) -> list[tuple[np.ndarray, Truth]]:
@@ -339,26 +357,46 @@ def evaluate(pupil: Qwen2AudioPupil | WhisperPupil, clips: list, batch: int = 25
     return {task: round(sum(hits) / len(hits), 4) for task, hits in found.items()}
 
 
-def train(name: str, recipe: Recipe, out: Path, cache: Path, checkpoint: Path | None, every: float = 480) -> None:
-    """Train one model and save it; a loadable checkpoint every so many seconds on the way."""
+def train(
+    name: str,
+    recipe: Recipe,
+    out: Path,
+    cache: Path = CACHE,
+    *,
+    start: Path | None = None,
+    minutes: float = math.inf,
+    checkpoint: Path | None = None,
+    every: float = 480,
+) -> None:
+    """Train one model and save it.
+
+    start: folder of a tiny-qwen2-audio to begin with; tiny-whisper takes its encoder.
+    minutes: of wall time; the schedule is squeezed into it.
+    checkpoint: folder of a loadable model, renewed every so many seconds.
+    """
     rng = np.random.default_rng(recipe.seed)
     sampler = Sampler(*training_clips(cache), rng)
     reserved = reserved_clips(cache)
     watched = {"clean": held_out(reserved, None, 120), "15 dB": held_out(reserved, 15, 120)}
     pupil = PUPILS[name](recipe.seed)
+    if start:
+        pupil.begin_with(start)
     whole = nn.ModuleDict({"model": pupil.model, "ctc": nn.Linear(128, 1 + len(WORDS))})
     steerers = optimizers(whole, recipe)
     began, saved, queue, mean = time.time(), time.time(), [], {}
     for step in range(recipe.steps):
-        share = rate_at(step, recipe)
+        progress = max(step / recipe.steps, (time.time() - began) / (60 * minutes))
+        if progress >= 1:
+            break
+        share = rate_at(progress, step, recipe)
         for optimizer, highest in steerers:
             for group in optimizer.param_groups:
                 group["lr"] = highest * share
         queue = queue or sampler.batches(recipe.batch)
         clips = queue.pop()
-        answer, heard, lengths = pupil.loss(clips, rng)
+        answer, heard, lengths = pupil.loss(clips, rng, progress)
         ctc = ctc_loss(whole["ctc"](heard), lengths, [truth for _, truth in clips])
-        weight = recipe.ctc * max(0.1, 1 - step / recipe.steps)
+        weight = recipe.ctc * max(0.1, 1 - progress)
         whole.zero_grad(set_to_none=True)
         (answer + weight * ctc).backward()
         nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
@@ -366,10 +404,11 @@ def train(name: str, recipe: Recipe, out: Path, cache: Path, checkpoint: Path | 
             optimizer.step()
         for key, value in (("answer", answer), ("ctc", ctc)):
             mean[key] = 0.95 * mean.get(key, value.item()) + 0.05 * value.item()
-        if (step + 1) % 250 == 0 or step + 1 == recipe.steps:
-            shown = {key: evaluate(pupil, clips) for key, clips in watched.items()}
+        if (step + 1) % 50 == 0:
             losses = "  ".join(f"{key} {value:.3f}" for key, value in mean.items())
             log(f"step {step + 1}  wall {time.time() - began:.0f} s  cpu {time.process_time():.0f} s  {losses}")
+        if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
+            shown = {key: evaluate(pupil, clips) for key, clips in watched.items()}
             for key, scores in shown.items():
                 log(f"    {key}: {scores}")
         if checkpoint and time.time() - saved > every:
@@ -391,14 +430,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder to write; default data/models/NAME")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the generated clips")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="wall time at most")
+    parser.add_argument("--start", type=Path, help="folder of a tiny-qwen2-audio to begin with")
     parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint on the way")
     given = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     torch.set_num_threads(1)
     recipe = RECIPES[given.name]
-    recipe = Recipe(steps=given.steps or recipe.steps, seed=given.seed)
+    recipe = replace(recipe, steps=given.steps or recipe.steps, seed=given.seed)
     out = given.out or Path(__file__).parents[2] / "data" / "models" / given.name
-    train(given.name, recipe, out, given.cache, given.checkpoint)
+    train(
+        given.name,
+        recipe,
+        out,
+        given.cache,
+        start=given.start,
+        minutes=given.minutes,
+        checkpoint=given.checkpoint,
+    )
 
 
 if __name__ == "__main__":

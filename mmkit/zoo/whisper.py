@@ -55,7 +55,7 @@ def make_tokenizer() -> Any:
 
 def make_model(tokenizer: Any, seed: int = 0) -> Any:
     """A WhisperForConditionalGeneration with random weights."""
-    from transformers import WhisperConfig, WhisperForConditionalGeneration
+    from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
 
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
     config = WhisperConfig(
@@ -75,20 +75,24 @@ def make_model(tokenizer: Any, seed: int = 0) -> Any:
         bos_token_id=ids[END],
         eos_token_id=ids[END],
         decoder_start_token_id=ids[PROMPT[0]],
-        suppress_tokens=[],
-        begin_suppress_tokens=[],  # an empty transcript must be possible: silence
     )
     torch.manual_seed(seed)
     model = WhisperForConditionalGeneration(config)
     table = model.model.encoder.embed_positions.weight
     table.data.copy_(sinusoids(*table.shape))
-    settings = model.generation_config
-    settings.is_multilingual = True
-    settings.lang_to_id = {"<|en|>": ids["<|en|>"]}
-    settings.task_to_id = {task: ids[f"<|{task}|>"] for task in ("transcribe", "translate")}
-    settings.no_timestamps_token_id = ids["<|notimestamps|>"]
-    settings.language, settings.task = "en", "transcribe"
-    settings.max_length = MAX_TOKENS
+    model.generation_config = GenerationConfig(
+        decoder_start_token_id=ids[PROMPT[0]],
+        eos_token_id=ids[END],
+        pad_token_id=ids[END],
+        max_length=MAX_TOKENS,
+        begin_suppress_tokens=[],  # an empty transcript must be possible: silence
+        is_multilingual=True,
+        lang_to_id={"<|en|>": ids["<|en|>"]},
+        task_to_id={task: ids[f"<|{task}|>"] for task in ("transcribe", "translate")},
+        no_timestamps_token_id=ids["<|notimestamps|>"],
+        language="en",
+        task="transcribe",
+    )
     return model
 
 
