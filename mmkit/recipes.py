@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmkit.errors import ModelError, ModelNotFound, label
+from mmkit.shipped import SHIPPED, resolve
 
 Channels = tuple[float, float, float]
 
@@ -170,9 +171,9 @@ METHODS = {
 
 
 def recipe_for(model: str | os.PathLike[str], modality: str = "image") -> Any:
-    """The recipe of a preset name, a model directory, or a hub model that was downloaded before.
+    """The recipe of a preset name, a shipped model, a model directory, or a hub model downloaded before.
 
-    model: "qwen2-vl", "clip" ... (IMAGE_PRESETS), a folder with preprocessor_config.json or
+    model: "qwen2-vl", "clip" ... (IMAGE_PRESETS), "tiny-qwen2-vl", a folder with preprocessor_config.json or
     processor_config.json, or "owner/name".  modality: "image" or "video".  Returns its recipe.  Raises
     ModelNotFound where there is nothing of that name, ModelError where its files ask for something that mmkit
     does not do.
@@ -195,8 +196,8 @@ def recipe_for(model: str | os.PathLike[str], modality: str = "image") -> Any:
 
 
 def model_folder(model: str | os.PathLike[str]) -> Path | None:
-    """The directory of a model: itself, or the snapshot of a hub model in the local cache; else None."""
-    folder = Path(model)
+    """The directory of a model: shipped, itself, or a hub model's snapshot in the local cache; else None."""
+    folder = Path(resolve(model) if model in SHIPPED else model)
     if folder.is_dir():
         return folder
     if isinstance(model, str) and model.count("/") == 1:
