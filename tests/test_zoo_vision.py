@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmkit.zoo import charts, shapes, train_vision
+from mmkit.zoo import charts, lessons, shapes, train_vision
 from mmkit.zoo.conversation import Writer, reword, rows_about, sample_system
 from mmkit.zoo.qwen2_vl import MAX_FRAMES, build_model, build_processor, save, train_tokenizer
 from mmkit.zoo.qwen2_vl_forward import MERGE, QwenForward, Row, Vision, exact, pack, patchify
@@ -135,7 +135,7 @@ def test_branches_do_not_see_each_other(model, processor):
     patches, grid = patchify(shapes.draw_scene(scene, np.random.default_rng(0))[None])
     writer, forward = Writer(processor.tokenizer), QwenForward(model)
     visions = [Vision((1, grid[0] // MERGE, grid[1] // MERGE), writer.image_token)]
-    asked = train_vision.ask_all(rng, scene, 6)
+    asked = lessons.ask_all(rng, scene, 6)
     together, questions = rows_about(rng, writer, asked, visions, [0], plain=True)
     alone = [rows_about(rng, writer, [question], visions, [0], plain=True)[0][0] for question in asked]
     with torch.no_grad():
@@ -184,9 +184,9 @@ def test_turns_are_encoded_as_the_chat_template_writes_them(processor):
 def test_every_kind_of_batch_can_be_made_and_learnt(processor, tmp_path):
     settings = train_vision.Settings(images=6, questions=3)
     trainer = train_vision.Trainer(settings, tmp_path / "model")
-    rng, noise = random.Random(0), np.random.default_rng(0)
-    for kind, _ in settings.shares:
-        batch = train_vision.make_batch(kind, rng, noise, trainer.writer, settings)
+    source = lessons.Lessons(trainer.writer, random.Random(0), np.random.default_rng(0), 6, 3)
+    for kind in lessons.KINDS:
+        batch = source.make(kind)
         loss, answers, _ = trainer.loss(batch, 0.5)
         loss.backward()
         assert 0 < answers < 20
@@ -214,12 +214,12 @@ def test_marks_lie_on_what_they_name():
     for _ in range(30):
         scene = shapes.sample_scene(rng, count=2)
         picture = shapes.draw_scene(scene, noise).astype(int)
-        for shape, (x, y, *_) in zip(scene.shapes, train_vision.scene_marks(scene), strict=True):
+        for shape, (x, y, *_) in zip(scene.shapes, lessons.scene_marks(scene), strict=True):
             seen = picture[int(y * scene.height), int(x * scene.width)]
             assert np.abs(seen - shape.rgb).max() <= 20
     for _ in range(30):
         chart = charts.sample_chart(rng)
         picture = charts.draw_chart(chart, noise).astype(int)
-        for bar, (x, y, *_) in zip(chart.bars, train_vision.chart_marks(chart), strict=True):
+        for bar, (x, y, *_) in zip(chart.bars, lessons.chart_marks(chart), strict=True):
             seen = picture[int(y * chart.height), int(x * chart.width)]
             assert np.abs(seen - bar.rgb).max() <= 20

@@ -24,14 +24,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkit.zoo import charts, shapes
-from mmkit.zoo.conversation import Writer, rows_about
-from mmkit.zoo.qwen2_vl import MAX_FRAMES, build_model, build_processor, save, train_tokenizer
-from mmkit.zoo.qwen2_vl_forward import MERGE, Packed, QwenForward, Vision, exact, pack, patchify
-
-Mark = tuple[float, float, int, int]  # x, y (0..1), colour class, thing class: what a vision token should know
-COLOR_CLASS = {name: 1 + i for i, name in enumerate(shapes.COLORS)}
-THING_CLASS = {name: 1 + i for i, name in enumerate((*shapes.SHAPES, *"0123456789", "bar"))}
+from mmkit.zoo.conversation import Writer
+from mmkit.zoo.lessons import COLOR_CLASS, THING_CLASS, Batch, Lessons, Mark
+from mmkit.zoo.qwen2_vl import build_model, build_processor, save, train_tokenizer
+from mmkit.zoo.qwen2_vl_forward import MERGE, QwenForward, exact
 
 
 @dataclass(frozen=True)
@@ -54,158 +50,6 @@ class Settings:
     shares: tuple[tuple[str, float], ...] = (
         ("scene", 0.50), ("text_first", 0.08), ("pair", 0.17), ("clip", 0.09), ("read", 0.16),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Patches by grid, what their tokens should know, and the packed conversations about them."""
-
-    groups: list[tuple[Tensor, tuple[int, int]]]  # (patches, grid of patches)
-    marks: list[list[Mark]]  # one list an image, in the order of the groups; empty list of lists: no lesson
-    packed: Packed | None
-    questions: list[list[list[shapes.Question]]]  # [row][branch][turn]
-
-
-def sample_size(rng: random.Random) -> tuple[int, int]:
-    """Width and height from 84 to 224 pixels, no side more than twice the other; a third are 112 x 112."""
-    kind = rng.random()
-    if kind < 0.35:
-        return 112, 112
-    if kind < 0.50:
-        return 224, 224
-    if kind < 0.65:
-        return (rng.randint(84, 224),) * 2
-    while True:
-        width, height = rng.randint(84, 224), rng.randint(84, 224)
-        if 0.5 <= width / height <= 2:
-            return width, height
-
-
-def scene_marks(scene: shapes.Scene) -> list[Mark]:
-    return [
-        (s.x / scene.width, s.y / scene.height, COLOR_CLASS[s.color], THING_CLASS[s.kind]) for s in scene.shapes
-    ]
-
-
-def number_marks(number: charts.PrintedNumber) -> list[Mark]:
-    advance = charts.digit_advance(number)
-    first = number.x - advance * (len(number.digits) - 1) / 2
-    return [
-        ((first + i * advance) / number.width, number.y / number.height, 0, THING_CLASS[digit])
-        for i, digit in enumerate(number.digits)
-    ]
-
-
-def chart_marks(chart: charts.BarChart) -> list[Mark]:
-    """The middle of a bar's top edge, a little inside the bar."""
-    return [
-        ((bar.x0 + bar.x1) / 2 / chart.width, min(0.99, bar.y / chart.height + 0.02), COLOR_CLASS[bar.color],
-         THING_CLASS["bar"])
-        for bar in chart.bars
-    ]  # fmt: skip
-
-
-def ask_all(rng: random.Random, scene: shapes.Scene, limit: int) -> list[shapes.Question]:
-    """A caption and up to `limit` - 1 other questions on a scene, in random order."""
-    kinds = list(shapes.SINGLE_KINDS[1:])
-    rng.shuffle(kinds)
-    asked = [shapes.ask(rng, scene, kind, sample_phrasing(rng)) for kind in ["caption", *kinds]]
-    asked = [question for question in asked if question][:limit]
-    rng.shuffle(asked)
-    return asked
-
-
-def sample_phrasing(rng: random.Random) -> int | None:
-    """The canonical phrasing in two cases of five, else any."""
-    return 0 if rng.random() < 0.4 else None
-
-
-def make_batch(
-    kind: str, rng: random.Random, noise: np.random.Generator, writer: Writer, settings: Settings,
-    answers: bool = True,
-) -> Batch:  # fmt: skip
-    """One step's worth of pictures and conversations; kind as in Settings.shares."""
-    width, height = sample_size(rng)
-    rows, questions, marks, groups, grid = [], [], [], [], (0, 0)
-    visions: list[Vision] = []
-    system_share = 0.9 if rng.random() < 0.4 else 0.0  # by batch: rows of one length pad least
-
-    def see(pictures: list[np.ndarray], temporal: int = 1) -> None:
-        nonlocal grid
-        patches, grid = patchify(np.stack(pictures), temporal)
-        groups.append((patches, grid))
-        token = writer.image_token
-        visions.extend([Vision((1, grid[0] // MERGE, grid[1] // MERGE), token)] * len(patches))
-
-    def tell(asked: list[shapes.Question], blocks: list[int], text_first: bool = False) -> None:
-        if asked and answers:
-            new_rows, new_questions = rows_about(
-                rng,
-                writer,
-                asked,
-                [visions[b] for b in blocks],
-                blocks,
-                text_first=text_first,
-                system_share=system_share,
-            )
-            rows.extend(new_rows)
-            questions.extend(new_questions)
-
-    if kind in ("scene", "text_first"):
-        count = settings.images if kind == "scene" else settings.images * 2 // 3
-        scenes = [shapes.sample_scene(rng, width, height) for _ in range(count)]
-        see([shapes.draw_scene(scene, noise) for scene in scenes])
-        marks = [scene_marks(scene) for scene in scenes]
-        for block, scene in enumerate(scenes):
-            if kind == "scene":
-                tell(ask_all(rng, scene, settings.questions), [block])
-            else:
-                tell(ask_all(rng, scene, 3), [block], text_first=True)
-    elif kind == "pair":
-        sizes = [(width, height), (width, height) if rng.random() < 0.6 else sample_size(rng)]
-        half = settings.images // 2
-        firsts, seconds = ([shapes.sample_scene(rng, *size) for _ in range(half)] for size in sizes)
-        for i in range(half):  # every third pair shares most of its shapes, so that looking at one is not enough
-            if rng.random() < 0.3 and sizes[0] == sizes[1] and firsts[i].shapes:
-                seconds[i] = shapes.sample_scene(rng, *sizes[1], count=len(firsts[i].shapes))
-        for scenes in (firsts, seconds):
-            see([shapes.draw_scene(scene, noise) for scene in scenes])
-            marks += [scene_marks(scene) for scene in scenes]
-        for i, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
-            asked = {}
-            for name in ("which_has", "which_has", "which_has", "which_has", "which_more"):
-                question = shapes.ask_pair(rng, first, second, name, sample_phrasing(rng))
-                if question:
-                    asked[question.text] = question
-            tell(list(asked.values()), [i, half + i], text_first=rng.random() < 0.1)
-    elif kind == "clip":
-        count = settings.images // 3
-        frames = rng.choice((4, 6, 6) + (MAX_FRAMES,) * 4)
-        clips = [shapes.sample_clip(rng, width, height, frames) for _ in range(count)]
-        see([frame for clip in clips for frame in shapes.draw_clip(clip, noise)], temporal=2)
-        steps = frames // 2
-        visions[:] = [Vision((steps, grid[0] // MERGE, grid[1] // MERGE), writer.video_token)] * count
-        for block, clip in enumerate(clips):
-            asked = [shapes.ask_clip(rng, clip, name, sample_phrasing(rng)) for name in shapes.CLIP_KINDS]
-            tell(asked, [block], text_first=rng.random() < 0.1)
-    elif kind == "read":
-        things = []
-        for i in range(settings.images * 4 // 3):
-            if i % 2:
-                things.append(charts.sample_number(rng, width, height))
-            else:
-                things.append(charts.sample_chart(rng, width, height))
-        see([charts.draw_number(t, noise) if isinstance(t, charts.PrintedNumber)
-             else charts.draw_chart(t, noise) for t in things])  # fmt: skip
-        for block, thing in enumerate(things):
-            if isinstance(thing, charts.PrintedNumber):
-                marks.append(number_marks(thing))
-                asked = [charts.ask_number(rng, thing, sample_phrasing(rng))]
-            else:
-                marks.append(chart_marks(thing))
-                asked = [charts.ask_chart(rng, thing, k, sample_phrasing(rng)) for k in charts.CHART_KINDS]
-            tell(asked, [block], text_first=rng.random() < 0.1)
-    return Batch(groups, marks, pack(rows) if answers else None, questions)
 
 
 class DenseLesson(nn.Module):
@@ -286,17 +130,9 @@ class Trainer:
         dense = dense / len(batch.groups)
         if batch.packed is None:
             return dense, 0.0, dense.item()
-        logits = self.forward(self.blocks(features, batch), batch.packed)
+        logits = self.forward(batch.blocks(features), batch.packed)
         answers = F.cross_entropy(logits, batch.packed.targets)
         return answers + max(0.1, 1 - 1.5 * progress) * dense, answers.item(), dense.item()
-
-    @staticmethod
-    def blocks(features: list[Tensor], batch: Batch) -> list[Tensor]:
-        """Features of each image or clip (a clip's temporal patches one after the other)."""
-        size = batch.packed.sources[0][1] if batch.packed else 0
-        if len(features) == 1 and size > features[0].shape[1]:
-            return list(features[0].reshape(-1, size, features[0].shape[-1]))
-        return [block for group in features for block in group]
 
     def train(self) -> None:
         settings = self.settings
@@ -306,6 +142,7 @@ class Trainer:
         begun = self.spent
         rng = random.Random(f"{settings.seed} {self.step}")
         noise = np.random.default_rng([settings.seed, self.step])
+        lessons = Lessons(self.writer, rng, noise, settings.images, settings.questions)
         levels: dict[str, float] = {}
         while self.spent < budget:
             progress = self.spent / budget
@@ -313,7 +150,7 @@ class Trainer:
             kind = rng.choices(kinds, shares)[0]
             if tower_only:
                 kind = "read" if rng.random() < 0.3 else "scene"
-            batch = make_batch(kind, rng, noise, self.writer, settings, answers=not tower_only)
+            batch = lessons.make(kind, answers=not tower_only)
             for optimizer, peak in self.optimizers:
                 optimizer.zero_grad(set_to_none=True)
                 for group in optimizer.param_groups:
@@ -351,13 +188,13 @@ class Trainer:
         """Share of exact answers by kind, on fresh pictures of a seed that training never draws."""
         self.use_mean()
         right: dict[str, list[bool]] = {}
-        rng, noise = random.Random("held out"), np.random.default_rng(987_654)
+        lessons = Lessons(self.writer, random.Random("held out"), np.random.default_rng(987_654))
         with torch.no_grad():
             for kind in ("scene", "text_first", "pair", "clip", "clip", "read", "read"):
                 for _ in range(steps):
-                    batch = make_batch(kind, rng, noise, self.writer, self.settings)
+                    batch = lessons.make(kind)
                     features = [self.forward.vision(*group) for group in batch.groups]
-                    logits = self.forward(self.blocks(features, batch), batch.packed)
+                    logits = self.forward(batch.blocks(features), batch.packed)
                     for (row, branch, turn), good in exact(logits, batch.packed).items():
                         right.setdefault(batch.questions[row][branch][turn // 2].kind, []).append(good)
         self.use_mean()

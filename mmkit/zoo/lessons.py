@@ -1,0 +1,227 @@
+"""Batches for training and measuring tiny-qwen2-vl: pictures of one size, and conversations about them.
+
+    Lessons.make("scene" | "text_first" | "pair" | "clip" | "read")
+        -> Batch (patches by grid, marks, packed conversations, their questions)
+
+Every batch has pictures of one random size (a pair may have two), so that its tensors are dense; over many
+batches all sizes come. Who draws is a Renderer: training's own, or the second one that only tests use.
+Leaves out the losses (train_vision.py) and the counting of right answers (scores_vision.py).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from mmkit.zoo import charts, shapes
+from mmkit.zoo.conversation import Writer, rows_about
+from mmkit.zoo.qwen2_vl import MAX_FRAMES
+from mmkit.zoo.qwen2_vl_forward import MERGE, Packed, Row, Vision, pack, patchify
+from mmkit.zoo.shapes import Question
+
+KINDS = ("scene", "text_first", "pair", "clip", "read")
+Mark = tuple[float, float, int, int]  # x, y (0..1), colour class, thing class: what a vision token should know
+COLOR_CLASS = {name: 1 + i for i, name in enumerate(shapes.COLORS)}
+THING_CLASS = {name: 1 + i for i, name in enumerate((*shapes.SHAPES, *"0123456789", "bar"))}
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Who draws: functions (what, noise) -> uint8 picture or frames."""
+
+    scene: Callable[..., np.ndarray] = shapes.draw_scene
+    clip: Callable[..., np.ndarray] = shapes.draw_clip
+    number: Callable[..., np.ndarray] = charts.draw_number
+    chart: Callable[..., np.ndarray] = charts.draw_chart
+
+
+TRAINING = Renderer()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches by grid, what their tokens should know, and the packed conversations about them."""
+
+    groups: list[tuple[Tensor, tuple[int, int]]]  # (patches, grid of patches)
+    marks: list[list[Mark]]  # one list an image, in the order of the groups; none at all for clips
+    packed: Packed | None
+    questions: list[list[list[Question]]]  # [row][branch][turn]
+
+    def blocks(self, features: list[Tensor]) -> list[Tensor]:
+        """Vision features of the groups, (N, tokens, hidden) each, as one (tokens, hidden) an image or clip."""
+        length = self.packed.sources[0][1]
+        if length > features[0].shape[1]:  # a clip's temporal patches, one after the other
+            return list(features[0].reshape(-1, length, features[0].shape[-1]))
+        return [block for group in features for block in group]
+
+
+def sample_size(rng: random.Random) -> tuple[int, int]:
+    """Width and height from 84 to 224 pixels, no side more than twice the other; a third are 112 x 112."""
+    kind = rng.random()
+    if kind < 0.35:
+        return 112, 112
+    if kind < 0.50:
+        return 224, 224
+    if kind < 0.65:
+        return (rng.randint(84, 224),) * 2
+    while True:
+        width, height = rng.randint(84, 224), rng.randint(84, 224)
+        if 0.5 <= width / height <= 2:
+            return width, height
+
+
+def sample_phrasing(rng: random.Random) -> int | None:
+    """The canonical phrasing in two cases of five, else any."""
+    return 0 if rng.random() < 0.4 else None
+
+
+def scene_marks(scene: shapes.Scene) -> list[Mark]:
+    """The middle of each shape."""
+    return [
+        (s.x / scene.width, s.y / scene.height, COLOR_CLASS[s.color], THING_CLASS[s.kind]) for s in scene.shapes
+    ]
+
+
+def number_marks(number: charts.PrintedNumber) -> list[Mark]:
+    """The middle of each digit."""
+    advance = charts.digit_advance(number)
+    first = number.x - advance * (len(number.digits) - 1) / 2
+    return [
+        ((first + i * advance) / number.width, number.y / number.height, 0, THING_CLASS[digit])
+        for i, digit in enumerate(number.digits)
+    ]
+
+
+def chart_marks(chart: charts.BarChart) -> list[Mark]:
+    """The middle of each bar's top edge, a little inside the bar."""
+    return [
+        ((bar.x0 + bar.x1) / 2 / chart.width, min(0.99, bar.y / chart.height + 0.02),
+         COLOR_CLASS[bar.color], THING_CLASS["bar"])
+        for bar in chart.bars
+    ]  # fmt: skip
+
+
+def ask_all(rng: random.Random, scene: shapes.Scene, limit: int) -> list[Question]:
+    """A caption and up to `limit` - 1 other questions on a scene, in random order."""
+    kinds = list(shapes.SINGLE_KINDS[1:])
+    rng.shuffle(kinds)
+    asked = [shapes.ask(rng, scene, kind, sample_phrasing(rng)) for kind in ["caption", *kinds]]
+    asked = [question for question in asked if question][:limit]
+    rng.shuffle(asked)
+    return asked
+
+
+def ask_both(rng: random.Random, first: shapes.Scene, second: shapes.Scene) -> list[Question]:
+    """Up to four different "which has" and one "which has more" on two scenes."""
+    asked = {}
+    for kind in ("which_has",) * 4 + ("which_more",):
+        question = shapes.ask_pair(rng, first, second, kind, sample_phrasing(rng))
+        if question:
+            asked[question.text] = question
+    return list(asked.values())
+
+
+class Lessons:
+    """An endless source of batches.
+
+    rng draws scenes and questions, noise draws grain; images: pictures in a batch of scenes (other kinds take
+    what costs about as much); questions: about each scene.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        rng: random.Random,
+        noise: np.random.Generator,
+        images: int = 36,
+        questions: int = 6,
+        renderer: Renderer = TRAINING,
+    ):
+        self.writer, self.rng, self.noise = writer, rng, noise
+        self.images, self.questions, self.renderer = images, questions, renderer
+
+    def make(self, kind: str, answers: bool = True) -> Batch:
+        """One batch; kind is one of KINDS.  answers: with conversations, or pictures and marks only."""
+        rng = self.rng
+        size = sample_size(rng)
+        groups, visions, marks, asked = getattr(self, f"_{kind}")(size)
+        if not answers:
+            return Batch(groups, marks, None, [])
+        system_share = 0.9 if rng.random() < 0.4 else 0.0  # by batch: rows of one length are padded least
+        rows: list[Row] = []
+        questions: list[list[list[Question]]] = []
+        for blocks, about in asked:
+            if about:
+                text_first = kind == "text_first" or (kind != "scene" and rng.random() < 0.1)
+                new_rows, new_questions = rows_about(
+                    rng, self.writer, about, [visions[block] for block in blocks], blocks,
+                    text_first=text_first, system_share=system_share,
+                )  # fmt: skip
+                rows += new_rows
+                questions += new_questions
+        return Batch(groups, marks, pack(rows), questions)
+
+    def _see(self, pictures: list[np.ndarray], steps: int = 0) -> tuple[tuple, list[Vision]]:
+        """Patches with their grid, and the place that each image (or clip of `steps` frame pairs) takes."""
+        patches, grid = patchify(np.stack(pictures), 2 if steps else 1)
+        token = self.writer.video_token if steps else self.writer.image_token
+        vision = Vision((max(1, steps), grid[0] // MERGE, grid[1] // MERGE), token)
+        return (patches, grid), [vision] * (len(patches) // max(1, steps))
+
+    def _scene(self, size: tuple[int, int], count: int | None = None, questions: int | None = None) -> tuple:
+        scenes = [shapes.sample_scene(self.rng, *size) for _ in range(count or self.images)]
+        group, visions = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
+        asked = [
+            ([block], ask_all(self.rng, scene, questions or self.questions)) for block, scene in enumerate(scenes)
+        ]
+        return [group], visions, [scene_marks(scene) for scene in scenes], asked
+
+    def _text_first(self, size: tuple[int, int]) -> tuple:
+        return self._scene(size, self.images * 2 // 3, 3)
+
+    def _pair(self, size: tuple[int, int]) -> tuple:
+        rng = self.rng
+        sizes = [size, size if rng.random() < 0.6 else sample_size(rng)]
+        half = self.images // 2
+        firsts = [shapes.sample_scene(rng, *sizes[0]) for _ in range(half)]
+        # As many shapes in both, sometimes: then only their names tell the two apart.
+        counts = [len(scene.shapes) if rng.random() < 0.2 else None for scene in firsts]
+        seconds = [shapes.sample_scene(rng, *sizes[1], count=count) for count in counts]
+        groups, visions = [], []
+        for scenes in (firsts, seconds):
+            group, places = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
+            groups.append(group)
+            visions += places
+        asked = [([i, half + i], ask_both(rng, *pair)) for i, pair in enumerate(zip(firsts, seconds, strict=True))]
+        return groups, visions, [scene_marks(scene) for scene in firsts + seconds], asked
+
+    def _clip(self, size: tuple[int, int]) -> tuple:
+        rng = self.rng
+        frames = rng.choice((4, 6, 6, *(MAX_FRAMES,) * 4))
+        clips = [shapes.sample_clip(rng, *size, frames) for _ in range(self.images // 3)]
+        pictures = [frame for clip in clips for frame in self.renderer.clip(clip, self.noise)]
+        group, visions = self._see(pictures, frames // 2)
+        asked = [
+            ([block], [shapes.ask_clip(rng, clip, kind, sample_phrasing(rng)) for kind in shapes.CLIP_KINDS])
+            for block, clip in enumerate(clips)
+        ]
+        return [group], visions, [], asked
+
+    def _read(self, size: tuple[int, int]) -> tuple:
+        rng = self.rng
+        half = self.images * 2 // 3
+        numbers = [charts.sample_number(rng, *size) for _ in range(half)]
+        bars = [charts.sample_chart(rng, *size) for _ in range(half)]
+        pictures = [self.renderer.number(number, self.noise) for number in numbers]
+        pictures += [self.renderer.chart(chart, self.noise) for chart in bars]
+        group, visions = self._see(pictures)
+        asked = [([i], [charts.ask_number(rng, n, sample_phrasing(rng))]) for i, n in enumerate(numbers)]
+        asked += [
+            ([half + i], [charts.ask_chart(rng, c, kind, sample_phrasing(rng)) for kind in charts.CHART_KINDS])
+            for i, c in enumerate(bars)
+        ]
+        return [group], visions, [*map(number_marks, numbers), *map(chart_marks, bars)], asked
