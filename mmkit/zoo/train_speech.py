@@ -2,6 +2,7 @@
 
     python -m mmkit.zoo.train_speech tiny-qwen2-audio        about 40 minutes
     python -m mmkit.zoo.train_speech tiny-whisper            about 25 minutes
+    torchrun --nproc-per-node 4 -m mmkit.zoo.train_speech tiny-whisper            on four cores
 
     training clips -> Sampler: join, disturb -> batch_log_mel -> pupil's loss -> Muon and AdamW -> folder
 
@@ -368,13 +369,14 @@ def train(
     checkpoint: Path | None = None,
     every: float = 480,
 ) -> None:
-    """Train one model and save it.
+    """Train one model and save it; under torchrun each worker takes its share of every batch.
 
     start: folder of a tiny-qwen2-audio to begin with; tiny-whisper takes its encoder.
     minutes: of wall time; the schedule is squeezed into it.
     checkpoint: folder of a loadable model, renewed every so many seconds.
     """
-    rng = np.random.default_rng(recipe.seed)
+    rank, workers = join_workers()
+    rng = np.random.default_rng(recipe.seed + 1000 * rank)
     sampler = Sampler(*training_clips(cache), rng)
     reserved = reserved_clips(cache)
     watched = {"clean": held_out(reserved, None, 120), "15 dB": held_out(reserved, 15, 120)}
@@ -385,25 +387,28 @@ def train(
     steerers = optimizers(whole, recipe)
     began, saved, queue, mean = time.time(), time.time(), [], {}
     for step in range(recipe.steps):
-        progress = max(step / recipe.steps, (time.time() - began) / (60 * minutes))
+        progress = agreed(max(step / recipe.steps, (time.time() - began) / (60 * minutes)), workers)
         if progress >= 1:
             break
         share = rate_at(progress, step, recipe)
         for optimizer, highest in steerers:
             for group in optimizer.param_groups:
                 group["lr"] = highest * share
-        queue = queue or sampler.batches(recipe.batch)
+        queue = queue or sampler.batches(recipe.batch // workers)
         clips = queue.pop()
         answer, heard, lengths = pupil.loss(clips, rng, progress)
         ctc = ctc_loss(whole["ctc"](heard), lengths, [truth for _, truth in clips])
         weight = recipe.ctc * max(0.1, 1 - progress)
         whole.zero_grad(set_to_none=True)
         (answer + weight * ctc).backward()
+        average_gradients(whole, workers)
         nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         for optimizer, _ in steerers:
             optimizer.step()
         for key, value in (("answer", answer), ("ctc", ctc)):
             mean[key] = 0.95 * mean.get(key, value.item()) + 0.05 * value.item()
+        if rank:
+            continue
         if (step + 1) % 50 == 0:
             losses = "  ".join(f"{key} {value:.3f}" for key, value in mean.items())
             log(f"step {step + 1}  wall {time.time() - began:.0f} s  cpu {time.process_time():.0f} s  {losses}")
@@ -414,7 +419,36 @@ def train(
         if checkpoint and time.time() - saved > every:
             pupil.save(checkpoint)
             saved = time.time()
-    pupil.save(out)
+    if not rank:
+        pupil.save(out)
+
+
+def join_workers() -> tuple[int, int]:
+    """This worker's number and how many there are: 0 and 1 unless torchrun started several."""
+    workers = int(os.environ.get("WORLD_SIZE", "1"))
+    if workers > 1:
+        torch.distributed.init_process_group("gloo")
+    return int(os.environ.get("RANK", "0")), workers
+
+
+def agreed(value: float, workers: int) -> float:
+    """The largest of the workers' values, so that all take the same decision."""
+    if workers == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64)
+    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    return float(shared)
+
+
+def average_gradients(module: nn.Module, workers: int) -> None:
+    """Replace every gradient by its mean over the workers."""
+    if workers == 1:
+        return
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient) / workers)
 
 
 def log(line: str) -> None:
