@@ -64,22 +64,87 @@ def answer(
         Path | None, typer.Option(help="Read files below this folder, not only below IN.jsonl's.")
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 64,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Answer every row anew; keep nothing.")] = False,
 ) -> None:
-    """Many answers: one row out for each row in, in order; a bad row costs itself alone."""
-    from tqdm import tqdm
+    """Many answers: one row out for each row in, in order; a bad row costs itself alone.
 
+    A run that was stopped goes on where it was: answered rows are kept in OUT.jsonl.journal.
+    """
     from mmkit.engine import Engine
-    from mmkit.rows import read_rows, result_row
+    from mmkit.rows import answer_rows
 
-    rows = list(read_rows(source))
-    failed = 0
-    with Engine(model, root=root or source.resolve().parent) as engine, target.open("w", encoding="utf-8") as out:
-        results = engine.answers([row.sample for row in rows], max_tokens=max_tokens)
-        for row, result in tqdm(zip(rows, results, strict=True), total=len(rows), unit="row", disable=None):
-            failed += isinstance(result, MmkitError)
-            out.write(json.dumps(result_row(row.id, result), ensure_ascii=False) + "\n")
-    typer.echo(f"{len(rows)} rows: {len(rows) - failed} answers, {failed} errors", err=True)
-    raise typer.Exit(1 if failed else 0)
+    with source.open("rb"), Engine(model, root=root or source.resolve().parent) as engine:
+        done = answer_rows(source, target, engine, max_tokens=max_tokens, fresh=fresh, progress=True)
+    rows, errors, kept = done
+    earlier = f" ({kept} kept from an earlier run)" if kept else ""
+    typer.echo(f"{rows} rows: {rows - errors} answers{earlier}, {errors} errors", err=True)
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def check(
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows: id, text, images, audios, videos.")],
+    model: Annotated[str | None, typer.Option(help="Also count tokens for this model.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Read files below this folder, not only below IN.jsonl's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Judge the rows that `answer` would take, without an engine: notes, errors, token cost."""
+    from mmkit.rows import ItemJudge, dump, judge_rows, read_rows
+
+    root = root or source.resolve().parent
+    if model is None:
+        judge = ItemJudge(root)
+    else:
+        from mmkit.preprocessor import MultiModalPreprocessor
+
+        judge = MultiModalPreprocessor(model, root=root)
+    rows = errors = 0
+    for found in judge_rows(read_rows(source), judge):
+        rows, errors = rows + 1, errors + ("error" in found)
+        typer.echo(dump(found) if as_json else judgement(found))
+    typer.echo(f"{rows} rows: {rows - errors} fit, {errors} errors", err=True)
+    raise typer.Exit(1 if errors else 0)
+
+
+def judgement(found: dict) -> str:
+    """One row's judgement in words.
+
+    >>> judgement({"id": 7, "tokens": 81, "notes": ["image 0: turned"]})
+    'ok    7: 81 tokens; image 0: turned'
+    """
+    name = json.dumps(found["id"])
+    if "error" in found:
+        return f"BAD   {name}: {found['error']['type']}: {found['error']['message']}"
+    tokens = [] if found["tokens"] is None else [f"{found['tokens']} tokens"]
+    return f"ok    {name}: {'; '.join([*tokens, *found['notes']]) or 'nothing to remark'}"
+
+
+@app.command()
+def tokens(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures, clips, videos.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe (qwen2-vl, whisper ...), a model or a folder.")
+    ] = None,
+    fit: Annotated[int | None, typer.Option(min=1, help="Also give the largest size within N tokens.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list in the order of the files.")] = False,
+) -> None:
+    """What each file costs in tokens, from its header alone."""
+    from mmkit.tokens import cost_row
+
+    recipe = shipped.resolve(recipe) if recipe in shipped.SHIPPED else recipe
+    rows = [cost_row(file, recipe, fit=fit) for file in files]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    for row in [] if as_json else rows:
+        if "error" in row:
+            typer.echo(f"{'-':>8}  {row['source']}: {row['error']['type']}: {row['error']['message']}")
+            continue
+        seen = " x ".join(map(str, row["size"]))
+        fits = f", fits at {' x '.join(map(str, row['fits']))}" if "fits" in row else ""
+        typer.echo(f"{row['tokens']:>8}  {row['source']}: {row['modality']} seen as {seen}{fits}")
+    raise typer.Exit(1 if any("error" in row for row in rows) else 0)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
     height, width + recipe -> image_tokens        budget in tokens + height, width -> fit_tokens -> smaller size
     samples + recipe -> audio_tokens              budget in tokens -> audio_seconds
+    frames, height, width -> video_tokens         budget in tokens -> fit_frames
     file + recipe name -> cost -> Cost (source, modality, tokens, size), from the header, nothing decoded
 
 Follows transformers' get_number_of_image_patches and Qwen2AudioProcessor, and the prompts that vLLM expands;
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmkit import media
-from mmkit.errors import EmptyMedia, LimitExceeded, MmkitError, ModelError, UnsupportedFormat
+from mmkit.errors import EmptyMedia, LimitExceeded, MediaError, MmkitError, ModelError, UnsupportedFormat
 from mmkit.image import MAX_ASPECT, picture_size, smart_resize, target_size
-from mmkit.recipes import AudioRecipe, ImageRecipe, recipe_for
+from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
+from mmkit.video import chooser, count_frames
+from mmkit.video import target_size as frame_size
 
 # ---------------------------------------------------------------------------------------------- images
 
@@ -168,36 +171,97 @@ def resampled_length(samples: int, old_rate: int, new_rate: int) -> int:
     return (2 * samples * new_rate + old_rate) // (2 * old_rate)
 
 
+# ---------------------------------------------------------------------------------------------- video
+
+
+def video_tokens(frames: int, height: int, width: int, recipe: VideoRecipe) -> int:
+    """How many embeddings a clip becomes: gt * (h / patch) (w / patch) / merge^2 after resizing.
+
+    frames: that the model is given (after sampling); gt = ceil(frames / temporal_patch), for the last frame is
+    repeated.  height, width: pixels.  Qwen3-VL's written times between the patches are text and not counted.
+    Raises LimitExceeded where the recipe refuses the shape, EmptyMedia for no frames or pixels.
+
+    >>> from mmkit.recipes import QWEN2_VL_VIDEO
+    >>> [video_tokens(frames, 720, 1280, QWEN2_VL_VIDEO) for frames in (1, 2, 3, 16)]
+    [720, 720, 1440, 5760]
+    """
+    if frames < 1:
+        raise EmptyMedia("0 frames; nothing to see", modality="video")
+    high, wide = frame_size(frames, height, width, recipe)
+    patches = math.ceil(frames / recipe.temporal_patch) * (high // recipe.patch) * (wide // recipe.patch)
+    return patches // recipe.merge**2
+
+
+def fit_frames(height: int, width: int, tokens: int, recipe: VideoRecipe) -> int:
+    """The most frames of this size that cost at most `tokens`: whole temporal patches, within the recipe's limit.
+
+    Raises LimitExceeded, naming the smallest possible cost, where not even one temporal patch fits.
+
+    >>> from mmkit.recipes import QWEN2_VL_VIDEO
+    >>> fit_frames(720, 1280, 4000, QWEN2_VL_VIDEO)
+    10
+    """
+    counts = range(recipe.temporal_patch, recipe.max_frames + 1, recipe.temporal_patch)
+    fitting = [count for count in counts if video_tokens(count, height, width, recipe) <= tokens]
+    if not fitting:
+        least = video_tokens(recipe.temporal_patch, height, width, recipe)
+        raise LimitExceeded(
+            f"{recipe.temporal_patch} frames of {width} x {height} pixels cost {least} tokens, not {tokens}; "
+            "send smaller frames, or a recipe with a smaller max_pixels",
+            modality="video",
+        )
+    return max(fitting)
+
+
 # ---------------------------------------------------------------------------------------------- files
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one file costs. size: of what the model sees; (height, width) or (n_mels, frames that hold the clip)."""
+    """What one file costs.
+
+    size: of what the model sees: (height, width), (n_mels, frames that hold the clip) or (frames, height, width).
+    fits: the size for the budget that was asked.
+    """
 
     source: str
     modality: str
     tokens: int
     size: tuple[int, ...]
+    fits: tuple[int, ...] | None = None
 
 
-DEFAULTS = {"image": "qwen2-vl", "audio": "qwen2-audio"}  # recipes, where the caller names none
+DEFAULTS = {"image": "qwen2-vl", "audio": "qwen2-audio", "video": "qwen2-vl"}  # where the caller names none
 
 
-def cost(source: Any, recipe: str | None = None, **guard: Any) -> Cost:
+def cost(source: Any, recipe: str | None = None, *, fit: int | None = None, **guard: Any) -> Cost:
     """The cost of one file under a recipe's name or a model directory, read from its header.
 
-    source: as media.read takes it.  recipe: left out, the one in DEFAULTS.  guard: root, limits, fetch of
-    media.read.  Raises a MediaError or ModelError.
+    source: as media.read takes it.  recipe: left out, the one in DEFAULTS.  fit: a budget in tokens; for images,
+    the largest size within it is added.  guard: root, limits, fetch of media.read.
+    Raises a MediaError or ModelError.
     """
     blob = media.read(source, **guard)
     if blob.modality not in COUNTERS:
         raise UnsupportedFormat(f"no token count for {blob.modality} yet", source=blob.label)
+    numbers = recipe_for(recipe or DEFAULTS[blob.modality], blob.modality)
     try:
-        tokens, size = COUNTERS[blob.modality](blob, recipe_for(recipe or DEFAULTS[blob.modality], blob.modality))
+        tokens, size = COUNTERS[blob.modality](blob, numbers)
+        wanted = fit is not None and blob.modality == "image"
+        fits = fit_tokens(*picture_size(blob), fit, numbers) if wanted else None
     except MmkitError as error:
         raise error.at(source=blob.label, modality=blob.modality) from error.cause
-    return Cost(blob.label, blob.modality, tokens, size)
+    return Cost(blob.label, blob.modality, tokens, size, fits)
+
+
+def cost_row(source: str, recipe: str | None = None, *, fit: int | None = None) -> dict[str, Any]:
+    """A cost as `mmkit tokens --json` prints it: source as given, modality, tokens, size; or source and error."""
+    try:
+        found = cost(source, recipe, fit=fit)
+    except MediaError as error:
+        return {"source": source, "error": error.as_row()}
+    row = {"source": source, "modality": found.modality, "tokens": found.tokens, "size": list(found.size)}
+    return row | ({"fits": list(found.fits)} if found.fits else {})
 
 
 def count_image(blob: media.Blob, recipe: ImageRecipe) -> tuple[int, tuple[int, ...]]:
@@ -222,8 +286,16 @@ def count_audio(blob: media.Blob, recipe: AudioRecipe) -> tuple[int, tuple[int, 
     return audio_tokens(samples, recipe), (recipe.n_mels, math.ceil(seen / recipe.hop))
 
 
+def count_video(blob: media.Blob, recipe: VideoRecipe) -> tuple[int, tuple[int, ...]]:
+    """Tokens and (frames, height, width) that the model sees of a video file, sampled as the recipe does."""
+    total, fps, height, width = count_frames(blob)
+    frames = len(list(chooser(None, None, None, recipe)(total, fps)))
+    return video_tokens(frames, height, width, recipe), (frames, *frame_size(frames, height, width, recipe))
+
+
 # modality -> function of (blob, recipe) that gives (tokens, size)
 COUNTERS: dict[str, Callable[[media.Blob, Any], tuple[int, tuple[int, ...]]]] = {
     "image": count_image,
     "audio": count_audio,
+    "video": count_video,
 }
