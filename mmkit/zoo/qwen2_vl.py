@@ -108,7 +108,11 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLProcessor:
         image_processor=Qwen2VLImageProcessor(size=dict(size)),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(
-            size=dict(size), do_sample_frames=False, cap_pixels_per_frame=False, max_frames=MAX_FRAMES
+            size=dict(size),
+            do_sample_frames=False,
+            cap_pixels_per_frame=False,
+            min_frames=MAX_FRAMES,  # for whoever samples by these numbers: eight frames of any clip
+            max_frames=MAX_FRAMES,
         ),
         chat_template=CHAT_TEMPLATE,
     )
