@@ -710,7 +710,18 @@ def _nearest(total: int, n: int) -> np.ndarray:
     return torch.linspace(0, total - 1, n).round().long().numpy()
 
 
-# --------------------------------------------------------------------------------------- times of the patches
+# --------------------------------------------------------------------------------------- frames and patches in time
+
+
+def frame_at(times: np.ndarray, seconds: float) -> int:
+    """Position of the frame that is on the screen at a moment: the last one that began by then.
+
+    times: (T,) seconds, increasing.  A moment before the first frame gives 0.
+
+    >>> [frame_at(np.array([0.0, 0.1, 5.0]), moment) for moment in (0.05, 0.1, 4.9, 9.0)]
+    [0, 1, 1, 2]
+    """
+    return max(0, int(np.searchsorted(times, seconds, side="right")) - 1)
 
 
 def patch_times(times: np.ndarray, temporal_patch: int = 2) -> np.ndarray:

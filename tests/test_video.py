@@ -32,6 +32,7 @@ from mmkit.errors import (
 )
 from mmkit.media import LIMITS
 from mmkit.recipes import QWEN2_VL_VIDEO, QWEN3_VL_VIDEO
+from mmkit.tokens import cost, fit_frames, video_tokens
 from mmkit.video import (
     _check_missing,
     features,
@@ -316,6 +317,46 @@ def test_seconds_per_patch_equals_qwen2_5s():
 
     meta = VideoMetadata(total_num_frames=300, fps=30, frames_indices=list(range(0, 300, 15)))
     assert seconds_per_patch(20, 300, 30) == pytest.approx(2 / meta.sampled_fps) == pytest.approx(1.0)
+
+
+# ------------------------------------------------------------------------------------------------ what it costs
+
+
+@given(frames=st.integers(2, 40), height=st.integers(20, 900), width=st.integers(20, 900))
+@settings(deadline=None, max_examples=60)
+def test_video_tokens_equal_transformers(frames, height, width):
+    """Qwen2-VL's own count; and the grid of features, for both families."""
+    from transformers import Qwen2VLVideoProcessor
+
+    theirs = Qwen2VLVideoProcessor(cap_pixels_per_frame=False).get_num_of_video_patches(frames, height, width, {})
+    assert video_tokens(frames, height, width, QWEN2_VL_VIDEO) == theirs // 4
+
+
+@pytest.mark.parametrize("recipe", [QWEN2_VL_VIDEO, QWEN3_VL_VIDEO], ids=lambda recipe: recipe.name)
+def test_video_tokens_equal_the_grid_of_features(recipe):
+    for shape in [(2, 60, 90), (5, 100, 40), (9, 33, 33)]:
+        grid = features(np.zeros((*shape, 3), np.uint8), recipe)["video_grid_thw"]
+        assert video_tokens(*shape, recipe) == int(grid.prod()) // 4
+
+
+def test_cost_of_a_file_is_the_cost_of_what_is_loaded():
+    for data in (encode(index_frames(50), fps=10), encode(index_frames(50), times=bursts(50)),
+                 encode(SHORT, container="avi", options={"bf": "2"})):  # fmt: skip
+        found = cost(data)
+        video = load_video(data, recipe=QWEN2_VL_VIDEO)
+        grid = features(video, QWEN2_VL_VIDEO)["video_grid_thw"]
+        assert found.tokens == int(grid.prod()) // 4
+        assert found.size == (len(video.frames), *target_size(*video.frames.shape[:3], QWEN2_VL_VIDEO))
+        assert found.modality == "video"
+
+
+def test_fit_frames_is_the_most_that_fits():
+    for budget in (720, 1500, 5000):
+        frames = fit_frames(720, 1280, budget, QWEN2_VL_VIDEO)
+        assert video_tokens(frames, 720, 1280, QWEN2_VL_VIDEO) <= budget
+        assert video_tokens(frames + 1, 720, 1280, QWEN2_VL_VIDEO) > budget
+    with pytest.raises(LimitExceeded, match="cost 720 tokens, not 100"):
+        fit_frames(720, 1280, 100, QWEN2_VL_VIDEO)
 
 
 # ------------------------------------------------------------------------------------------------ from frames
