@@ -371,7 +371,8 @@ def resample(wave: np.ndarray, old_rate: int, new_rate: int) -> np.ndarray:
     old_rate, new_rate = check_rate(old_rate), check_rate(new_rate)
     if old_rate == new_rate:
         return wave
-    quality = "VHQ" if old_rate // math.gcd(old_rate, new_rate) <= 4 else "HQ"
+    small = old_rate > new_rate and old_rate // math.gcd(old_rate, new_rate) <= 4
+    quality = "VHQ" if small else "HQ"
     return soxr.resample(wave, old_rate, new_rate, quality=quality)
 
 
