@@ -499,8 +499,10 @@ def frames_and_window(
         left, right = time[start], time[start] + 1000 * length / sample_rate
         height = top * (1.25 + 0.22 * row)
         axes[0].plot([left, right], [height, height], color=BLUE, linewidth=3, solid_capstyle="butt")
-        axes[0].annotate(f"frame {row}", (left, height), (-4, 0), textcoords="offset points", ha="right", va="center",
-                         fontsize=9, color=BLUE)  # fmt: skip
+        axes[0].annotate(
+            f"frame {row}", (left, height), (-4, 0), textcoords="offset points", ha="right", va="center",
+            fontsize=9, color=BLUE,
+        )  # fmt: skip
     axes[0].set(xlabel="milliseconds", yticks=[], xlim=(time[0], time[-1]))
     part = wave[starts[0] : starts[0] + length]
     inside = 1000 * np.arange(length) / sample_rate
