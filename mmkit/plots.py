@@ -7,6 +7,7 @@ between two steps. Draws what it is given and imports nothing of mmkit; leaves o
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
@@ -25,10 +26,13 @@ WRONG = VERMILION
 def use_style() -> None:
     """Set matplotlib's defaults for the course: 7 inches wide, 10 pt, white, no chart junk.
 
+    Also silences tqdm's remark, on importing transformers, that ipywidgets are missing: nothing here needs them.
+
     >>> use_style()
     >>> plt.rcParams["figure.facecolor"]
     'white'
     """
+    warnings.filterwarnings("ignore", message="IProgress not found")
     plt.rcParams.update(
         {
             "figure.figsize": (7.0, 2.8),
@@ -79,12 +83,13 @@ def token_strip(
     *,
     title: str = "",
     control: Collection[str] = (),
-    wrong: Collection[str] = (),
+    partial: Collection[str] = (),
 ) -> Strip:
     """Draw rows of tokens as boxes, each as wide as its text; long rows go on in the next line.
 
     rows: tokens as strings; a space is drawn as a dot, a line end as an arrow.  labels: one for each row.
-    control: tokens that are drawn dark, because they steer the model.  wrong: tokens drawn in the colour of errors.
+    control: tokens that are drawn dark, because they steer the model.  partial: tokens that are drawn grey, because
+    they hold only part of a character.
 
     >>> token_strip([["ab", " c"]], ["one"], title="two tokens")
     <strip: two tokens>
@@ -101,8 +106,8 @@ def token_strip(
             wide = _columns(shown) * unit + 10
             if x + wide > width - 6 and x > start:
                 x, y = start, y + line
-            fill = BLACK if token in control else WRONG if token in wrong else _TINTS[at % len(_TINTS)]
-            ink = "white" if token in control or token in wrong else BLACK
+            fill = BLACK if token in control else "#D0D0D0" if token in partial else _TINTS[at % len(_TINTS)]
+            ink = "white" if token in control else BLACK
             parts.append(
                 f'<rect x="{x:.0f}" y="{y}" width="{wide - 2:.0f}" height="25" rx="4" fill="{fill}"/>'
                 + _svg_text(x + wide / 2 - 1, y + 17, shown, size=13, fill=ink, anchor="middle", mono=True)
@@ -150,7 +155,7 @@ def lost_characters(shares: dict[str, dict[str, float]], title: str) -> None:
     for at, cleaner in enumerate(cleaners):
         places = [row + (at - (len(cleaners) - 1) / 2) * thick for row in range(len(shares))]
         values = [100 * each[cleaner] for each in shares.values()]
-        bars = axes.barh(places, values, thick * 0.92, label=cleaner, color=(BLUE, WRONG, ORANGE)[at % 3])
+        bars = axes.barh(places, values, thick * 0.92, label=cleaner, color=(BLUE, WRONG, "#EDA57C")[at % 3])
         axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=9)
     axes.set(xlabel="characters lost or changed, %", title=title, xlim=(0, 108))
     axes.set_yticks(range(len(shares)), list(shares))

@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from mmkit import text
+
 WIDTH = 320  # characters of one value that are shown
 
 
@@ -321,3 +323,128 @@ def fits(learner: Callable) -> Verdict:
 
 
 # --- 01_text ---------------------------------------------------------------------------------------------
+
+
+def merge_rule(function: Callable) -> Verdict:
+    """Exercise 1: the most frequent pair of neighbours, ties by the smaller ids."""
+    rng = seeded("merge rule")
+
+    def reference(chunks: list[list[int]]) -> tuple:
+        counts = text.count_pairs(chunks)
+        return text.best_pair(counts) if counts else ()
+
+    def hint(args: tuple, got: Any, want: Any) -> str | None:
+        counts = text.count_pairs(args[0])
+        if isinstance(got, (tuple, list)) and counts.get(tuple(got)) == counts.get(want) and want:
+            return "both pairs are equally frequent; the one with the smaller ids wins"
+        return None
+
+    cases = [
+        case("one pair", [[1, 2]]),
+        case("a clear winner", [[1, 2, 3, 1, 2]]),
+        case("a tie", [[7, 1, 3, 9]]),
+        case("a tie in the first id", [[4, 9, 8, 4, 2]]),
+        case("no pair over the border of two chunks", [[1, 2], [3, 1], [2, 3], [3, 1]]),
+        case("overlaps count", [[5, 5, 5, 5], [6, 7, 6, 7]]),
+        case("a chunk of one", [[1], [3, 2], [1]]),
+        case("nothing at all", []),
+        case("no pair", [[], [4]]),
+    ]
+    for _ in range(200):
+        chunks = [[rng.randrange(4) for _ in range(rng.randrange(6))] for _ in range(rng.randrange(5))]
+        cases.append(case(None, chunks))
+    return grade(function, reference, cases, hint=hint)
+
+
+def replay_merges(function: Callable) -> Verdict:
+    """Exercise 2: encode one chunk by replaying learned merges in their order."""
+    rng = seeded("replay merges")
+
+    def reference(ids: list[int], merges: list[tuple[int, int, int]]) -> list[int]:
+        for a, b, new in merges:
+            ids = text.merge_pair(ids, (a, b), new)
+        return list(ids)
+
+    learned = [(1, 2, 10), (10, 3, 11), (2, 3, 12), (11, 11, 13)]
+    cases = [
+        case("no merge fits", [7, 8], learned),
+        case("one merge", [1, 2], learned),
+        case("a merge of a merge", [1, 2, 3], learned),
+        case("the oldest merge first, not the first place", [2, 3, 1, 2, 3], [(1, 2, 10), (3, 10, 11), (2, 3, 12)]),
+        case("three in a row", [5, 5, 5], [(5, 5, 9)]),
+        case("twice the same", [1, 2, 3, 1, 2, 3], learned),
+        case("no ids", [], learned),
+        case("no merges", [1, 2], []),
+    ]
+    for _ in range(100):
+        corpus = [[rng.randrange(3) for _ in range(rng.randrange(2, 12))] for _ in range(4)]
+        merges, rest = [], corpus
+        for new in range(10, 10 + rng.randrange(6)):
+            if counts := text.count_pairs(rest):
+                merges.append((*text.best_pair(counts), new))
+                rest = [text.merge_pair(ids, merges[-1][:2], new) for ids in rest]
+        cases.append(case(None, [rng.randrange(3) for _ in range(rng.randrange(12))], merges))
+    return grade(function, reference, cases, shrink=False)
+
+
+def padding(function: Callable) -> Verdict:
+    """Exercise 3: pad rows to one length, with masks, on either side."""
+    rng = seeded("padding")
+
+    def reference(rows: list[list[int]], pad_id: int, side: str) -> tuple[list, list]:
+        padded = text.pad(rows, pad_id=pad_id, side=side)
+        return padded.ids.tolist(), padded.mask.tolist()
+
+    def plain(got: Any, want: Any) -> bool:
+        got = [each.tolist() if hasattr(each, "tolist") else each for each in got] if _is_pair(got) else got
+        return equal(got, want)
+
+    cases = [
+        case("left", [[5, 6, 7], [8]], 0, "left"),
+        case("right", [[5, 6, 7], [8]], 0, "right"),
+        case("one row", [[3, 4]], 0, "left"),
+        case("equal lengths", [[3], [4]], 0, "right"),
+        case("a real token with the padding's id", [[0, 0], [5, 0, 6]], 0, "left"),
+        case("another padding id", [[1], [2, 3]], 9, "right"),
+        case("an empty row", [[], [2, 3]], 1, "left"),
+        case("no rows", [], 0, "left"),
+    ]
+    for _ in range(100):
+        rows = [[rng.randrange(4) for _ in range(rng.randrange(6))] for _ in range(rng.randrange(1, 5))]
+        cases.append(case(None, rows, rng.randrange(3), rng.choice(["left", "right"])))
+    return grade(function, reference, cases, same=plain)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def cut_to_bytes(function: Callable) -> Verdict:
+    """Exercise 4: the longest beginning of a text that has at most so many bytes, in whole characters."""
+    rng = seeded("cut to bytes")
+
+    def reference(s: str, limit: int) -> str:
+        kept = ""
+        for character in s:
+            if len((kept + character).encode()) > limit:
+                break
+            kept += character
+        return kept
+
+    cases = [
+        case("English", "hello", 3),
+        case("it fits", "hello", 9),
+        case("exactly", "hello", 5),
+        case("Chinese", "中文", 4),
+        case("whole Chinese characters", "中文", 6),
+        case("an accent", "café!", 4),
+        case("four bytes", "a🚀b", 4),
+        case("nothing", "", 3),
+        case("no room", "abc", 0),
+        case("the character that the bytes spell otherwise", "\ufffdab", 2),
+    ]
+    letters = "ab é中文🚀\u0301\n"
+    for _ in range(200):
+        s = "".join(rng.choice(letters) for _ in range(rng.randrange(8)))
+        cases.append(case(None, s, rng.randrange(16)))
+    return grade(function, reference, cases)
