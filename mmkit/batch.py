@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -107,18 +106,39 @@ def _one(function: Callable[[Any], Any], row: int, value: Any) -> Any | MmkitErr
         return MmkitError(what, row=row, cause=error)
 
 
-def per_thread(preprocessor: MultiModalPreprocessor, method: str) -> Callable[[MultiModalSample], Any]:
-    """A method of a preprocessor, safe to call from several threads: each has a processor of its own."""
-    mine = threading.local()
-    owner = threading.get_ident()
+def in_threads(preprocessor: MultiModalPreprocessor, method: str, workers: int) -> Callable[[Any], Any]:
+    """A method of a preprocessor that `workers` threads may call at once: each borrows one with its own processor.
+
+    Tokenizers must not be shared while they work; the copies are made here, once, and kept by the preprocessor.
+    """
+    free = deque([preprocessor, *preprocessor.copies(workers - 1)])
 
     def call(sample: MultiModalSample) -> Any:
-        if not hasattr(mine, "preprocessor"):
-            own = threading.get_ident() == owner
-            mine.preprocessor = preprocessor if own else preprocessor.private_copy()
-        return getattr(mine.preprocessor, method)(sample)
+        mine = free.pop()
+        try:
+            return getattr(mine, method)(sample)
+        finally:
+            free.append(mine)
 
     return call
+
+
+def chunks(results: Iterable[Any], *, max_results: int = 64, max_bytes: int = 512 << 20) -> Iterator[list[Any]]:
+    """Group results for one call of an engine: by number, and by what they hold in memory (`nbytes`).
+
+    >>> list(chunks(range(5), max_results=2))
+    [[0, 1], [2, 3], [4]]
+    """
+    group: list[Any] = []
+    held = 0
+    for result in results:
+        group.append(result)
+        held += getattr(result, "nbytes", 0)
+        if len(group) == max_results or held >= max_bytes:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
 
 
 def preprocess_many(
@@ -129,7 +149,7 @@ def preprocess_many(
     progress: bool = False,
 ) -> Iterator[dict[str, dict[str, Any]] | MmkitError]:
     """The features of many samples, in order; a bad sample costs itself alone."""
-    return each(per_thread(preprocessor, "preprocess"), samples, workers=workers, progress=progress)
+    return each(in_threads(preprocessor, "preprocess", workers), samples, workers=workers, progress=progress)
 
 
 def batches(

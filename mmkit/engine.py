@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from mmkit import shipped
+from mmkit.batch import chunks, each, in_threads
 from mmkit.errors import ContextOverflow, EngineFailed, EngineMissing, MmkitError, ModelNotFound, OutOfMemory
-from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
+from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample, Prompt
 
 # Set before vLLM is imported, and only where the reader has not chosen otherwise.
 ENVIRONMENT = {
@@ -145,7 +146,7 @@ class Engine:
     ) -> Answer:
         """One answer to one question about some items.  Raises the typed error that says what is wrong."""
         sample = MultiModalSample(question, tuple(images), tuple(audios), tuple(videos), system, tuple(history))
-        result = next(self.answers([sample], max_tokens=max_tokens, temperature=temperature))
+        result = next(self.answers([sample], max_tokens=max_tokens, temperature=temperature, workers=1))
         if isinstance(result, MmkitError):
             raise result
         return result
@@ -164,39 +165,31 @@ class Engine:
         max_tokens: int = 64,
         temperature: float = 0.0,
         batch: int = 64,
+        workers: int = 2,
     ) -> Iterator[Answer | MmkitError]:
-        """Like `answer`, one at a time as they come: at most `batch` samples are held in memory."""
+        """Like `answer`, one at a time as they come: at most `batch` samples are held in memory.
+
+        workers: threads that decode the next samples while vLLM computes.
+        """
         sampling = {
             "temperature": temperature,
             "max_tokens": max_tokens,
             "logprobs": 0,
             "seed": self.settings.seed,
         }
-        chunk: list[MultiModalSample] = []
+        prepare = in_threads(self.preprocessor, "to_prompt", workers)
         done = 0
-        for sample in samples:
-            chunk.append(sample)
-            if len(chunk) == batch:
-                yield from self._answer_chunk(chunk, done, sampling)
-                done, chunk = done + len(chunk), []
-        yield from self._answer_chunk(chunk, done, sampling)
+        for chunk in chunks(each(prepare, samples, workers=workers), max_results=batch):
+            yield from self._answer_chunk(chunk, done, sampling)
+            done += len(chunk)
 
-    def _answer_chunk(self, samples: list, first: int, sampling: dict) -> list[Answer | MmkitError]:
-        results: list[Any] = []
-        for position, sample in enumerate(samples, first):
-            try:
-                if isinstance(sample, MmkitError):
-                    raise sample
-                results.append(self.preprocessor.to_prompt(sample))
-            except MmkitError as error:
-                results.append(error.at(index=position))
-        ready = [i for i, result in enumerate(results) if not isinstance(result, MmkitError)]
+    def _answer_chunk(self, results: list[Any], first: int, sampling: dict) -> list[Answer | MmkitError]:
+        """Answers in place of prompts; errors stay where they are."""
+        ready = [i for i, result in enumerate(results) if isinstance(result, Prompt)]
         outputs = self._generate([results[i].for_vllm() for i in ready], sampling)
         for i, output in zip(ready, outputs, strict=True):
-            if isinstance(output, MmkitError):
-                results[i] = output.at(index=first + i)
-            else:
-                results[i] = to_answer(output, results[i].notes)
+            failed = isinstance(output, MmkitError)
+            results[i] = output.at(row=first + i) if failed else to_answer(output, results[i].notes)
         return results
 
     def _generate(self, prompts: list[dict], sampling: dict) -> list[Any]:

@@ -147,6 +147,12 @@ class Item:
     cost: ItemCost
     notes: tuple[str, ...] = ()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the clean value."""
+        name = {"image": "pixels", "audio": "wave", "video": "frames"}[self.modality]
+        return getattr(self.clean, "values" if isinstance(self.clean, Embedding) else name).nbytes
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -154,7 +160,7 @@ class Prompt:
 
     text: the prompt with one placeholder an item.  items: modality -> loaded values, as vLLM takes them.
     uuids: modality -> content hashes, so that vLLM's caches know a picture again wherever it came from.
-    kwargs: for the model's processor, where a caller set any.
+    kwargs: for the model's processor, where a caller set any.  nbytes: of the items in memory.
     """
 
     text: str
@@ -163,6 +169,7 @@ class Prompt:
     uuids: dict[str, list[str]] = field(default_factory=dict)
     kwargs: dict[str, Any] = field(default_factory=dict)
     cost: Cost | None = None
+    nbytes: int = 0
 
     def for_vllm(self) -> dict[str, Any]:
         """The prompt dictionary of vLLM."""
@@ -212,6 +219,7 @@ class MultiModalPreprocessor:
             self.max_items[modality] = min(self.max_items.get(modality, number), number)
         self.processor_kwargs = processor_kwargs or {}
         self.cache = cache
+        self._copies: list[MultiModalPreprocessor] = []
 
     # ------------------------------------------------------------------------------------ the four results
 
@@ -225,6 +233,7 @@ class MultiModalPreprocessor:
             uuids={m: [item.key for item in items[m]] for m in items},
             kwargs=self.processor_kwargs,
             cost=self._check_context(text, [item.cost for m in items for item in items[m]]),
+            nbytes=sum(item.nbytes for group in items.values() for item in group),
         )
 
     def preprocess(self, sample: MultiModalSample) -> dict[str, dict[str, Any]]:
@@ -568,11 +577,13 @@ class MultiModalPreprocessor:
             json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=8
         ).hexdigest()
 
-    def private_copy(self) -> MultiModalPreprocessor:
-        """One with its own processor, for another thread: tokenizers must not be shared while they work."""
-        twin = copy.copy(self)
-        twin.processor = copy.deepcopy(self.processor)
-        return twin
+    def copies(self, number: int) -> list[MultiModalPreprocessor]:
+        """So many others with processors of their own, for other threads; made once and kept."""
+        while len(self._copies) < number:
+            twin = copy.copy(self)
+            twin.processor = copy.deepcopy(self.processor)
+            self._copies.append(twin)
+        return self._copies[: max(number, 0)]
 
     # --------------------------------------------------------------------------------------------- the cost
 
@@ -616,9 +627,8 @@ class MultiModalPreprocessor:
         return ItemCost("image", index, source, f"{width} x {height}", tokens)
 
     def _audio_cost(self, index: int, source: str, samples: int, rate: int, exact: bool = True) -> ItemCost:
-        from mmkit import tokens as formulas
+        from mmkit.tokens import audio_tokens, resampled_length
 
-        audio_tokens = getattr(formulas, "audio_tokens", lambda *_: None)
         recipe = self.family.recipes.get("audio")
         seconds = samples / rate
         tokens = None
@@ -629,8 +639,9 @@ class MultiModalPreprocessor:
                     "rest; cut the clip into pieces",
                     source=source,
                 )
-            at_rate = max(round(samples * recipe.sample_rate / rate), round(MIN_SECONDS * recipe.sample_rate))
-            tokens = audio_tokens(at_rate, recipe)
+            least = round(MIN_SECONDS * recipe.sample_rate)
+            heard = max(resampled_length(samples, rate, recipe.sample_rate), least)
+            tokens = audio_tokens(heard, recipe) if recipe.tokens else None
         return ItemCost("audio", index, source, f"{seconds:.2f} s", tokens, exact)
 
     def _video_cost(self, index: int, source: str, count: int, height: int, width: int) -> ItemCost:
