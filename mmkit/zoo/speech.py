@@ -326,7 +326,7 @@ def disturb(wave: np.ndarray, how: Disturbance, rng: np.random.Generator) -> np.
     array([0. , 0. , 0.5, 0.5], dtype=float32)
     """
     if how.stretch != 1.0:
-        places = np.linspace(0, len(wave) - 1, int(len(wave) * how.stretch))
+        places = np.linspace(0, len(wave) - 1, max(1, round(len(wave) * how.stretch)))
         wave = np.interp(places, np.arange(len(wave)), wave).astype(np.float32)
     peak = float(np.abs(wave).max(initial=0.0))
     if how.gain is not None and peak > 0:

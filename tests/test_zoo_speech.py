@@ -1,0 +1,428 @@
+"""The sound world and its models: right by construction, held-out voices held out, forwards equal to transformers.
+
+Oracles: the definition of each sound (spectrum, power), the published Whisper and Qwen2-Audio classes of
+transformers, and a naive reading of who may see whom in a packed row. What needs espeak-ng says so when it is
+missing; the rest runs without.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmkit.errors import BackendMissing
+from mmkit.zoo import qwen2_audio, speech, train_speech, whisper
+from mmkit.zoo.speech import COMMANDS, DIGITS, SAMPLE_RATE, TEST_VOICES, TRAIN_VOICES, Truth, Voice
+
+needs_espeak = pytest.mark.skipif(not speech.have_espeak(), reason="espeak-ng is not installed")
+
+
+@pytest.fixture(scope="module")
+def rng():
+    return np.random.default_rng(3)
+
+
+# Voices
+
+
+def test_no_test_voice_is_ever_trained_on():
+    reserved = ["steph", "travis", "max", "belinda", "linda", "denis"]
+    reserved += ["andy", "michael", "shelby", "victor", "m8", "f5"]
+    assert sorted(name.lower() for name in TEST_VOICES) == sorted(reserved)
+    trained = {name.lower() for name in TRAIN_VOICES}
+    assert trained.isdisjoint(reserved)
+    twins = {"anxiousandy", "steph2", "steph3", "ricishaymax", "ricishaymax2", "ricishaymax3"}
+    assert trained.isdisjoint(twins), "the same voice under another name"
+
+
+def test_scripts_keep_to_the_variants_they_are_given(rng):
+    scripts = [*speech.digit_scripts(300, TRAIN_VOICES, rng), *speech.word_scripts(20, COMMANDS, TRAIN_VOICES, rng)]
+    assert {voice.variant for voice, _, _ in scripts} <= set(TRAIN_VOICES)
+    assert {len(words) for _, words, _ in scripts} == {1, 2, 3, 4, 5}
+
+
+def test_repeated_digits_are_frequent(rng):
+    strings = [speech.random_digits(rng) for _ in range(500)]
+    repeats = sum(any(a == b for a, b in itertools.pairwise(words)) for words in strings)
+    assert repeats > 150
+
+
+@given(st.sampled_from(sorted(speech.MEAN_PITCH)), st.integers(0, 98), st.integers(80, 299))
+def test_higher_and_faster_never_sound_lower_or_slower(variant, pitch, speed):
+    order = {"low": 0, "slow": 0, None: 1, "high": 2, "fast": 2}
+    voice = Voice(variant, pitch=pitch, speed=speed)
+    assert order[replace(voice, pitch=pitch + 1).height] >= order[voice.height]
+    assert order[replace(voice, speed=speed + 1).tempo] >= order[voice.tempo]
+
+
+@needs_espeak
+def test_say_is_the_same_every_time_and_follows_its_options():
+    slow, fast = (speech.trim(speech.say("three one four", Voice("m1", speed=s))) for s in (100, 240))
+    again = speech.trim(speech.say("three one four", Voice("m1", speed=100)))
+    assert slow.dtype == np.float32
+    np.testing.assert_array_equal(slow, again)
+    assert len(slow) > 1.8 * len(fast)
+    low, high = (fundamental(speech.say("nine nine nine", Voice("m1", pitch=p))) for p in (20, 80))
+    assert 60 < low < 100 < high < 200
+
+
+def fundamental(wave: np.ndarray) -> float:
+    """Median over frames of the strongest period between 50 and 400 Hz."""
+    found = []
+    for frame in np.lib.stride_tricks.sliding_window_view(wave, 1024)[::512]:
+        lags = np.correlate(frame, frame, "full")[1023:]
+        if lags[0] > 1:
+            found.append(SAMPLE_RATE / (40 + np.argmax(lags[40:320])))
+    return float(np.median(found))
+
+
+def test_without_espeak_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert not speech.have_espeak()
+    with pytest.raises(BackendMissing, match="install it"):
+        speech.say("three")
+
+
+# Simple sounds
+
+
+def dominant(wave: np.ndarray) -> float:
+    """The frequency of the strongest bin, in Hz."""
+    spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave)), 1 << 15))
+    return float(np.argmax(spectrum) * SAMPLE_RATE / (1 << 15))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_simple_sounds_are_what_they_are_called(seed):
+    made = {name: make(np.random.default_rng(seed)) for name, make in speech.MAKERS.items()}
+    parts = {name: (wave[: len(wave) // 3], wave[-(len(wave) // 3) :]) for name, wave in made.items()}
+    start, end = map(dominant, parts["beep"])
+    assert abs(start / end - 1) < 0.05
+    start, end = map(dominant, parts["rise"])
+    assert end > 1.15 * start
+    start, end = map(dominant, parts["fall"])
+    assert start > 1.15 * end
+    assert not made["hush"].any()
+    assert 0.15 < np.sqrt(np.mean(made["hiss"] ** 2)) < 0.25
+    for wave in made.values():
+        assert wave.dtype == np.float32
+        assert np.abs(wave).max(initial=0) <= 1.5
+        assert 0.1 < len(wave) / SAMPLE_RATE < speech.MAX_SECONDS
+
+
+@given(st.floats(-5, 40), st.floats(0, 2), st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_noise_is_as_loud_as_the_ratio_says(snr, tilt, seed):
+    tone = np.sin(np.arange(16_000) * 0.3).astype(np.float32)
+    how = speech.Disturbance(snr=snr, tilt=tilt)
+    noise = speech.disturb(tone, how, np.random.default_rng(seed)) - tone
+    measured = 10 * np.log10(np.mean(tone**2) / np.mean(noise**2))
+    assert abs(measured - snr) < 0.1
+
+
+@given(st.integers(1, 90_000), st.floats(0, 1), st.floats(0, 1), st.floats(0.9, 1.1))
+@settings(max_examples=25, deadline=None)
+def test_no_clip_is_longer_than_the_window(length, lead, tail, stretch):
+    how = speech.Disturbance(stretch=stretch, lead=lead, tail=tail, gain=0.5, snr=20)
+    wave = speech.disturb(np.ones(length, np.float32), how, np.random.default_rng(0))
+    assert len(wave) <= speech.MAX_SECONDS * SAMPLE_RATE
+    assert np.isfinite(wave).all()
+
+
+# Questions and answers
+
+
+@given(st.lists(st.sampled_from(DIGITS), min_size=1, max_size=5), st.sampled_from(["slow", "fast", None]))
+def test_answers_to_digit_strings_follow_from_the_words(words, tempo):
+    said = speech.answers(Truth(tuple(words), tempo, "high"))
+    assert said["transcribe"].split() == words
+    assert DIGITS.index(said["count"]) == len(words)
+    assert said["ends"] == f"{said['first']} and {said['last']}" == f"{words[0]} and {words[-1]}"
+    assert said["speech"] == "yes"
+    assert ("word" in said) == (len(words) == 1)
+    assert ("caption" in said) == (tempo is not None)
+    if tempo:
+        assert said["caption"].startswith(f"a {tempo} high voice says {said['count']} word")
+
+
+def test_answers_about_commands_and_sounds():
+    assert speech.answers(Truth(("stop",)))["word"] == "stop"
+    assert speech.answers(Truth(("stop",)))["count"] == "zero"
+    said = speech.answers(Truth(sound="fall"))
+    assert said == {"transcribe": "no speech", "speech": "no", "caption": "a falling tone", "count": "zero"}
+    for truth in (Truth(("one",), "fast", "low"), Truth(sound="beep")):
+        assert set(speech.answers(truth)) <= set(speech.QUESTIONS)
+
+
+def test_no_question_has_two_meanings():
+    questions = [question for group in speech.QUESTIONS.values() for question in group]
+    assert len(questions) == len(set(questions))
+
+
+# Clips in one array
+
+
+def small_corpus() -> speech.Clips:
+    """Tones in the place of speech: a voice each for DIGITS and COMMANDS, and five phrases."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2_000, 8_000, 44)
+    pcm = (rng.standard_normal(lengths.sum()) * 3000).astype(np.int16)
+    voices = tuple(Voice("m1" if i < 22 else "f2", speed=100 if i < 22 else 240) for i in range(44))
+    words = tuple((word,) for word in train_speech.WORDS * 2)
+    return speech.Clips(pcm, np.cumsum([0, *lengths]), voices, words)
+
+
+def test_clips_survive_saving_without_pickle(tmp_path):
+    clips = small_corpus()
+    clips.save(tmp_path / "clips.npz")
+    again = speech.Clips.load(tmp_path / "clips.npz")
+    assert again.voices == clips.voices
+    assert again.words == clips.words
+    for i in (0, 43):
+        np.testing.assert_array_equal(again.wave(i), clips.wave(i))
+
+
+def test_sampler_tells_the_truth_about_what_it_joins():
+    sampler = train_speech.Sampler(small_corpus(), small_corpus(), np.random.default_rng(5))
+    for _ in range(50):
+        words = speech.random_digits(sampler.rng)[:3]
+        wave, truth = sampler.joined(words)
+        assert truth.words == words
+        assert (truth.tempo, truth.height) in {("slow", "low"), ("fast", None)}
+        assert len(wave) <= (speech.MAX_SECONDS - 0.5) * SAMPLE_RATE
+    groups = sampler.batches(8)
+    assert sorted(map(len, groups)) == [8, 8, 8, 8]
+    spans = sorted((min(len(w) for w, _ in g), max(len(w) for w, _ in g)) for g in groups)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans)), "batches must hold clips of like length"
+
+
+# Features and forwards
+
+
+@pytest.fixture(scope="module")
+def clips(rng) -> list:
+    """Waves of odd lengths with a truth for each; what they sound like does not matter here."""
+    waves = [rng.standard_normal(n).astype(np.float32) * 0.1 for n in (1_600, 23_457, 40_000)]
+    waves[1][:8_000] = 0
+    return list(
+        zip(waves, [Truth(("one", "one")), Truth(sound="hiss"), Truth(("go",), "slow", "low")], strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def qwen():
+    return train_speech.Qwen2AudioPupil(seed=1)
+
+
+@pytest.fixture(scope="module")
+def listener():
+    return train_speech.WhisperPupil(seed=1)
+
+
+def test_batch_log_mel_equals_the_published_extractor(clips, qwen, listener):
+    waves = [wave for wave, _ in clips]
+    short, frames = train_speech.batch_log_mel(waves, qwen.filters)
+    for i, wave in enumerate(waves):
+        want = qwen.processor.feature_extractor(
+            wave, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
+        )
+        torch.testing.assert_close(short[i], want["input_features"][0, :, : short.shape[2]], rtol=0, atol=1e-6)
+        assert frames[i] == want["attention_mask"].sum()
+    full, _ = train_speech.batch_log_mel(waves, listener.filters, listener.frames)
+    want = listener.processor(audio=waves, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
+    torch.testing.assert_close(full, want, rtol=0, atol=1e-6)
+
+
+@st.composite
+def rows(draw) -> list[tuple[qwen2_audio.Row, int]]:
+    ids = st.integers(7, 500)
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        before, after = draw(st.lists(ids, max_size=3)), draw(st.lists(ids, max_size=3))
+        branch = st.tuples(st.lists(ids, min_size=1, max_size=3), st.lists(ids, min_size=1, max_size=3))
+        branches = tuple((tuple(q), tuple(a)) for q, a in draw(st.lists(branch, min_size=1, max_size=3)))
+        found.append((qwen2_audio.Row((*before, 5, *after), branches), draw(st.integers(1, 4))))
+    return found
+
+
+@given(rows())
+def test_a_packed_row_sees_what_its_branch_alone_would_see(found):
+    packed = qwen2_audio.pack([row for row, _ in found], [count for _, count in found], audio_id=5)
+    branch = 0
+    for r, (row, count) in enumerate(found):
+        at = row.prefix.index(5)
+        prefix = [*row.prefix[:at], *[5] * count, *row.prefix[at + 1 :]]
+        offset = len(prefix)
+        for question, answer in row.branches:
+            alone = [*prefix, *question, *answer]
+            for k in range(len(question) + len(answer)):
+                row_mask = packed.visible[r, 0, offset + k]
+                assert packed.ids[r][row_mask].tolist() == alone[: len(prefix) + k + 1]
+                assert packed.positions[r][row_mask].tolist() == list(range(len(prefix) + k + 1))
+            mine = packed.branch == branch
+            assert packed.target[mine].tolist() == list(answer)
+            first = r * packed.ids.shape[1] + offset + len(question) - 1
+            assert packed.place[mine].tolist() == [first + k for k in range(len(answer))]
+            offset += len(question) + len(answer)
+            branch += 1
+
+
+def test_packed_forward_equals_transformers(clips, qwen):
+    asked = [("What is said?", "one one"), ("Is anyone speaking?", "yes")]
+    truths = [truth for _, truth in clips]
+    turned = [qwen.row_question_first("What is said?", "no speech", qwen2_audio.SYSTEM)]
+    chosen = [*(qwen.row(asked, qwen2_audio.SYSTEM) for _ in truths[:2]), *turned]
+    with torch.inference_mode():
+        heard, tokens = qwen.forward.hear(*train_speech.batch_log_mel([w for w, _ in clips], qwen.filters))
+        packed = qwen2_audio.pack(chosen, tokens.tolist(), qwen.audio_id)
+        ours = qwen.forward(heard, tokens, packed)
+    branch = 0
+    sound, ask = {"type": "audio"}, [{"type": "text", "text": q} for q, _ in asked]
+    contents = [[[sound, part] for part in ask]] * 2 + [[[ask[0], sound]]]
+    replies = [[a for _, a in asked]] * 2 + [["no speech"]]
+    for (wave, _), messages, texts in zip(clips, contents, replies, strict=True):
+        for content, reply in zip(messages, texts, strict=True):
+            prompt = qwen.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+            )
+            inputs = qwen.processor(
+                text=[prompt + reply + "<|im_end|>"], audio=[wave], sampling_rate=SAMPLE_RATE, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                want = qwen.model(**inputs).logits[0]
+            mine = ours[packed.branch == branch]
+            torch.testing.assert_close(mine, want[-len(mine) - 1 : -1], rtol=0, atol=1e-5)
+            branch += 1
+
+
+def test_whisper_logits_equal_transformers(clips, listener):
+    waves, truths = zip(*clips, strict=True)
+    ids, target = listener.targets(truths)
+    features, _ = train_speech.batch_log_mel(waves, listener.filters, listener.frames)
+    with torch.inference_mode():
+        ours, _ = listener.logits(features, ids)
+        want = listener.model(input_features=features, decoder_input_ids=ids).logits
+    torch.testing.assert_close(ours, want, rtol=0, atol=1e-5)
+    words = [listener.tokenizer.decode(row[row >= 0], skip_special_tokens=True) for row in target]
+    assert words == ["one one", "", "go"]
+    assert (target[:, len(whisper.PROMPT) - 1] != -100).all(), "the first answer token is predicted by the prompt"
+
+
+def test_greedy_answers_are_judged_as_generate_would(clips, listener):
+    """`right` compares teacher-forced argmax with the target: exactly when greedy decoding gives the target."""
+    features, _ = train_speech.batch_log_mel([w for w, _ in clips], listener.filters, listener.frames)
+    generated = listener.model.generate(features, language="en", task="transcribe", max_new_tokens=8)
+    texts = listener.tokenizer.batch_decode(generated, skip_special_tokens=True)
+    want = [text == truth.spoken for text, (_, truth) in zip(texts, clips, strict=True)]
+    assert listener.right(clips)["transcribe"] == want
+
+
+# Tokenizers, processors, folders
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_tokenizers_can_write_any_text(qwen, listener, text):
+    ids = qwen.tokenizer(text)["input_ids"]
+    assert qwen.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+    ids = listener.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert listener.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+@pytest.mark.parametrize("word", train_speech.WORDS)
+def test_a_word_that_is_an_answer_is_one_token(qwen, listener, word):
+    for tokenizer in (qwen.tokenizer, listener.tokenizer):
+        assert len(tokenizer(word, add_special_tokens=False)["input_ids"]) == 1
+    if word in DIGITS:
+        assert len(qwen.tokenizer(f"{word} {word}")["input_ids"]) == 2
+
+
+@pytest.mark.parametrize("name", train_speech.RECIPES)
+def test_a_saved_folder_is_small_and_loads_unchanged(name, tmp_path, clips):
+    from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration, WhisperForConditionalGeneration
+
+    pupil = train_speech.PUPILS[name](seed=2)
+    pupil.save(tmp_path)
+    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+    assert size <= 6_000_000
+    kind = Qwen2AudioForConditionalGeneration if "qwen2" in name else WhisperForConditionalGeneration
+    model, info = kind.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    for key, value in pupil.model.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[key], value, rtol=0, atol=0)
+    processor = AutoProcessor.from_pretrained(tmp_path)
+    template = processor if "qwen2" in name else processor.tokenizer  # WhisperProcessor keeps none of its own
+    prompt = template.apply_chat_template(
+        [{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": "What is said?"}]}],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    assert prompt.count("<|AUDIO|>") == ("qwen2" in name)
+    assert prompt.endswith("assistant\n" if "qwen2" in name else "<|notimestamps|>")
+
+
+def test_weights_carry_the_names_that_vllm_reads(tmp_path, qwen):
+    from safetensors import safe_open
+
+    qwen.save(tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        names = set(file.keys())
+    assert "language_model.model.embed_tokens.weight" in names
+    assert not any(name.startswith("language_model.model.model.") for name in names)
+
+
+def test_tiny_whisper_can_begin_with_the_encoder_of_tiny_qwen2_audio(tmp_path, qwen, clips):
+    qwen.save(tmp_path)
+    pupil = train_speech.WhisperPupil(seed=3)
+    pupil.begin_with(tmp_path)
+    ours, theirs = pupil.model.model.encoder.state_dict(), qwen.model.model.audio_tower.state_dict()
+    torch.testing.assert_close(ours["layers.2.fc1.weight"], theirs["layers.2.fc1.weight"], rtol=0, atol=0)
+    assert len(ours["embed_positions.weight"]) == 250
+
+
+# Training
+
+
+@pytest.mark.parametrize("name", train_speech.RECIPES)
+def test_a_few_steps_learn_one_batch(name):
+    """Mutation check: with the optimisers' step left out, the loss does not move and this fails."""
+    rng = np.random.default_rng(0)
+    sampler = train_speech.Sampler(small_corpus(), small_corpus(), rng)
+    clips = sorted((sampler.draw() for _ in range(16)), key=lambda clip: len(clip[0]))[:4]
+    pupil = train_speech.PUPILS[name](seed=0)
+    recipe = train_speech.Recipe(steps=12, warm_up=1)
+    steerers = train_speech.optimizers(pupil.model, recipe)
+    losses = []
+    for _ in range(12):
+        loss, heard, lengths = pupil.loss(clips, np.random.default_rng(1), 0.0)
+        pupil.model.zero_grad()
+        loss.backward()
+        for optimizer, _ in steerers:
+            optimizer.step()
+        losses.append(loss.item())
+        assert heard.shape[0] == 4
+        assert (lengths <= heard.shape[1]).all()
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_every_weight_is_trained_by_one_optimiser_only(qwen):
+    steerers = train_speech.optimizers(qwen.model, train_speech.Recipe(steps=1))
+    held = [id(p) for optimizer, _ in steerers for group in optimizer.param_groups for p in group["params"]]
+    assert len(held) == len(set(held))
+    frozen = [name for name, p in qwen.model.named_parameters() if id(p) not in held]
+    assert frozen == ["model.audio_tower.embed_positions.weight"]
+
+
+def test_the_rate_climbs_then_falls():
+    recipe = train_speech.Recipe(steps=1000)
+    rates = [train_speech.rate_at(step / 1000, step, recipe) for step in range(1000)]
+    assert np.argmax(rates) in range(90, 110)
+    assert max(rates) <= 1
+    assert 0.01 < rates[-1] < 0.03
