@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmkit.errors import BackendMissing
-from mmkit.zoo import qwen2_audio, speech, train_speech, whisper
+from mmkit.zoo import qwen2_audio, scores_speech, speech, train_speech, whisper
 from mmkit.zoo.speech import COMMANDS, DIGITS, SAMPLE_RATE, TEST_VOICES, TRAIN_VOICES, Truth, Voice
 
 needs_espeak = pytest.mark.skipif(not speech.have_espeak(), reason="espeak-ng is not installed")
@@ -426,3 +426,25 @@ def test_the_rate_climbs_then_falls():
     assert np.argmax(rates) in range(90, 110)
     assert max(rates) <= 1
     assert 0.01 < rates[-1] < 0.03
+
+
+# Scores
+
+
+def test_scores_count_exact_answers(listener, monkeypatch):
+    clips = [(np.zeros(n, np.float32), Truth(("one",))) for n in (3_000, 1_000, 2_000)]
+    clips += [(np.zeros(500, np.float32), Truth(("go",))), (np.zeros(500, np.float32), Truth(sound="beep"))]
+    monkeypatch.setattr(listener, "right", lambda batch: {"transcribe": [len(w) > 1_000 for w, _ in batch]})
+    scores = scores_speech.score(listener, clips, batch=2)
+    assert scores["digit strings"] == {"transcribe": 0.6667}
+    assert scores["command words"] == scores["simple sounds"] == {"transcribe": 0.0}
+    shown = scores_speech.summary({"clean": scores, "noise at 15 dB": scores})
+    assert shown["digit strings, noise at 15 dB"] == 0.6667
+    assert list(shown)[:2] == ["digit strings", "command words"]
+
+
+def test_sounds_for_the_scores_are_not_those_of_the_training(rng):
+    told = {truth.sound for _, truth in scores_speech.simple_sounds(None, per_sound=2)}
+    assert told == set(speech.SOUNDS)
+    noisy = [wave for wave, _ in scores_speech.simple_sounds(10.0, per_sound=2)]
+    assert all(np.abs(wave).max() > 0 for wave in noisy)
