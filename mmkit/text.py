@@ -149,6 +149,8 @@ def _times(number: int, name: str) -> str:
 
 # No merge crosses a chunk's border. GPT-2's rule: a word with the space before it, a number, signs, or spaces.
 GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# The same, with every digit alone: what Digits before ByteLevel does in a tokenizer.json (our tiny-qwen2-vl).
+DIGITS_SPLIT = r"\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
 # Qwen2's: every digit alone, line ends apart.
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -641,12 +643,15 @@ def _pattern_of(described: dict) -> str:
     )
     if len(steps) == 1 and byte_level.get("use_regex", True):
         return GPT2_SPLIT
+    first = steps[0]
+    if len(steps) == 2 and first["type"] == "Digits" and first["individual_digits"] and byte_level["use_regex"]:
+        return DIGITS_SPLIT
     _supported(
-        len(steps) == 2 and steps[0]["type"] == "Split" and not byte_level.get("use_regex", True),
+        len(steps) == 2 and first["type"] == "Split" and not byte_level.get("use_regex", True),
         "more than one rule to cut chunks by",
     )
-    _supported(steps[0]["behavior"] == "Isolated" and not steps[0]["invert"], "a Split that drops what it finds")
-    pattern = steps[0]["pattern"]["Regex"]
+    _supported(first["behavior"] == "Isolated" and not first["invert"], "a Split that drops what it finds")
+    pattern = first["pattern"]["Regex"]
     _compiled(pattern)
     return pattern
 

@@ -11,6 +11,7 @@ import random
 import unicodedata
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,6 +220,16 @@ def test_chunks_equal_tokenizers(pattern, source):
     assert text.split(source, pattern) == [piece for piece, _ in cut]
 
 
+@given(source=KNOWN | WORDY)
+@example(source="a  5 6\n7 b²Ⅷ")
+def test_digits_alone_equals_tokenizers(source):
+    steps = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    cut = pre_tokenizers.Sequence(steps).pre_tokenize_str(source)
+    signs = text.byte_characters()
+    chunks = text.split(source, text.DIGITS_SPLIT)
+    assert ["".join(signs[byte] for byte in chunk.encode()) for chunk in chunks] == [piece for piece, _ in cut]
+
+
 def test_both_engines_know_the_same_letters():
     """Every character that this Python knows is cut alike, so "equal to tokenizers" holds for all real text."""
     known = [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")]
@@ -360,7 +371,7 @@ def test_the_cache_changes_nothing(ours):
 # --- the file ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pattern", [text.GPT2_SPLIT, text.QWEN2_SPLIT])
+@pytest.mark.parametrize("pattern", [text.GPT2_SPLIT, text.DIGITS_SPLIT, text.QWEN2_SPLIT])
 @pytest.mark.parametrize("nfc", [False, True])
 def test_saved_file_is_read_by_tokenizers_and_by_us(tmp_path, pattern, nfc):
     trained = text.train([ENGLISH, CHINESE], 60, specials=["<|end|>"], pattern=pattern)
@@ -401,6 +412,17 @@ def test_file_trained_by_tokenizers_is_read(tmp_path):
     ]  # as older files have it
     (tmp_path / "old.json").write_text(json.dumps(described), "utf-8")
     assert text.load(tmp_path / "old.json") == mine
+
+
+@pytest.mark.parametrize("name", ["tiny-qwen2-vl", "tiny-qwen2-audio"])
+def test_shipped_models_are_read(name):
+    folder = Path(__file__).parents[1] / "data" / "models" / name
+    if not (folder / "tokenizer.json").is_file():
+        pytest.skip(f"{name} is not trained yet")
+    mine, theirs = text.load(folder), Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for source in [*GRADED, "3 red circles, 12 blue\n\n 7 ²  squares ", *mine.specials]:
+        assert mine.encode(source, specials=True) == theirs.encode(source, add_special_tokens=False).ids
+        assert mine.decode(mine.encode(source)) == source
 
 
 def change(described: dict, path: str, value) -> dict:
