@@ -448,3 +448,338 @@ def cut_to_bytes(function: Callable) -> Verdict:
         s = "".join(rng.choice(letters) for _ in range(rng.randrange(8)))
         cases.append(case(None, s, rng.randrange(16)))
     return grade(function, reference, cases)
+
+
+# --- 04_video ------------------------------------------------------------------------------------------------
+
+
+def on_screen(function: Callable) -> Verdict:
+    """Exercise 1: the frame that is on the screen at a moment, at a variable frame rate."""
+    from mmkit import video
+
+    rng = seeded("on screen")
+    cases = [
+        case("between two frames", [0.0, 1.0, 2.0], 1.5),
+        case("exactly when a frame begins", [0.0, 1.0, 2.0], 1.0),
+        case("the nearest frame has not begun yet", [0.0, 1.0, 5.0], 4.9),
+        case("after the last", [0.0, 0.04, 9.0], 20.0),
+        case("before the first", [0.5, 1.0], 0.1),
+        case("a single frame", [0.0], 3.0),
+        case("a clock that does not start at 0", [10.0, 10.5, 12.0], 11.0),
+    ]
+    for _ in range(100):
+        times = sorted(rng.sample(range(200), rng.randrange(1, 9)))
+        cases.append(case(None, [tick / 8 for tick in times], rng.randrange(-8, 220) / 8))
+    return grade(function, lambda times, at: video.frame_at(np.array(times), at), cases, shrink=False)
+
+
+def true_times(function: Callable) -> Verdict:
+    """Exercise 2: times of every step-th frame: index of the source over the rate of the source."""
+    rng = seeded("true times")
+
+    def reference(count: int, step: int, source_fps: float) -> list[float]:
+        return [i * step / source_fps for i in range(count)]
+
+    def plain(got: Any, want: Any) -> bool:
+        return equal([float(each) for each in got] if isinstance(got, np.ndarray) else got, want, atol=1e-9)
+
+    def hint(args: tuple, got: Any, want: Any) -> str | None:
+        count, step, fps = args
+        for about, values in (
+            ("the position in the kept list is not the index in the source", [i / fps for i in range(count)]),
+            ("divide by the rate of the source, not by the rate of sampling",
+             [i * step / (fps / step) for i in range(count)]),
+        ):  # fmt: skip
+            if plain(got, values):
+                return about
+        return None
+
+    cases = [
+        case("every frame", 3, 1, 10),
+        case("every second frame", 3, 2, 10),
+        case("one frame a second", 4, 25, 25),
+        case("the first frame alone", 1, 12, 24),
+        case("a rate that is no whole number", 3, 30, 30000 / 1001),
+        case("one frame a minute", 3, 1, 1 / 60),
+    ]
+    cases += [
+        case(None, rng.randrange(1, 6), rng.randrange(1, 40), rng.choice([5, 24, 29.97, 60])) for _ in range(60)
+    ]
+    return grade(function, reference, cases, same=plain, hint=hint, shrink=False)
+
+
+def clip_tokens(function: Callable) -> Verdict:
+    """Exercise 3: tokens of a clip whose sides are multiples of 28."""
+    from dataclasses import replace
+
+    from mmkit.recipes import QWEN2_VL_VIDEO
+    from mmkit.tokens import video_tokens
+
+    rng = seeded("clip tokens")
+    free = replace(QWEN2_VL_VIDEO, min_pixels=1, max_pixels=10**9)  # no resizing
+    cases = [
+        case("two frames of one token", 2, 28, 28),
+        case("two temporal patches", 4, 28, 28),
+        case("an odd clip", 3, 28, 28),
+        case("one frame", 1, 56, 28),
+        case("higher than wide", 2, 112, 56),
+        case("a film", 24, 280, 504),
+    ]
+    cases += [
+        case(None, rng.randrange(1, 60), 28 * rng.randrange(1, 20), 28 * rng.randrange(1, 20)) for _ in range(80)
+    ]
+    return grade(function, lambda *shape: video_tokens(*shape, free), cases, shrink=False)
+
+
+def stretched(function: Callable) -> Verdict:
+    """Exercise 4: M-RoPE positions of a clip whose time is stretched."""
+    from mmkit import fusion
+
+    rng = seeded("stretched")
+
+    def reference(start: int, gt: int, gh: int, gw: int, interval: float) -> np.ndarray:
+        return fusion.grid_positions(start, (gt, gh, gw), merge=1, interval=interval)
+
+    def draw(args: tuple, got: Any, want: np.ndarray) -> None:
+        from mmkit import plots
+
+        if want.shape[1] <= 24 and np.asarray(got).shape == want.shape:
+            plots.position_table(np.asarray(got), [2] * want.shape[1], "Yours")
+            plots.position_table(want, [2] * want.shape[1], "Expected")
+
+    def hint(args: tuple, got: Any, want: np.ndarray) -> str | None:
+        try:
+            rows = np.asarray(got)
+            if rows.shape != want.shape:
+                return f"the shape must be {want.shape}"
+            if np.array_equal(rows[1:], want[1:]):
+                return "rows and columns are right; look at the time: multiply, cut off, then add the start"
+            if np.array_equal(rows[[0, 2, 1]], want):
+                return "row and column are exchanged"
+        except Exception:
+            return None
+        return "the column changes fastest, then the row, then the time"
+
+    cases = [
+        case("one token", 0, 1, 1, 1, 1.0),
+        case("one picture of two rows", 0, 1, 2, 1, 1.0),
+        case("two patches of time", 0, 2, 1, 1, 1.0),
+        case("a start", 5, 2, 1, 2, 1.0),
+        case("a stretch", 0, 3, 1, 1, 2.0),
+        case("a stretch that is no whole number", 3, 4, 1, 1, 1.5),
+        case("less than one", 7, 5, 1, 1, 0.25),
+        case("all together", 4, 3, 2, 3, 2.5),
+    ]
+    for _ in range(60):
+        sizes = [rng.randrange(1, 4) for _ in range(3)]
+        cases.append(case(None, rng.randrange(40), *sizes, rng.choice([0.25, 0.5, 1.0, 1.5, 2.0, 4.0])))
+    return grade(function, reference, cases, draw=draw, hint=hint, shrink=False)
+
+
+# --- 03_audio --------------------------------------------------------------------------------------------
+
+
+def heard_at(learner: Callable) -> Verdict:
+    """03, exercise 1: the frequency at which a tone is heard after sampling without a filter."""
+    rng = seeded("heard_at")
+    cases = [
+        case("below half the rate", 3_000, 16_000),
+        case("half the rate", 8_000, 16_000),
+        case("just above it", 9_000, 16_000),
+        case("the rate itself", 16_000, 16_000),
+        case("above the rate", 17_000, 16_000),
+        case("far above", 100_000, 44_100),
+        case("nothing moves", 0, 8_000),
+        *(case(None, rng.randint(1, 200_000), rng.choice([8_000, 16_000, 44_100])) for _ in range(40)),
+    ]
+
+    def reference(f: float, rate: float) -> float:
+        rest = f % rate
+        return min(rest, rate - rest)
+
+    return grade(
+        learner, reference, cases, atol=1e-6, hint="the tone and all multiples of the rate: how far is the nearest?"
+    )
+
+
+def to_mono(learner: Callable) -> Verdict:
+    """03, exercise 2: int16 (time, channels) to the mean of the channels, full scale 1."""
+    rng = np.random.default_rng(3)
+    cases = [
+        case("one channel", np.array([[16_384], [-32_768]], np.int16)),
+        case("two channels", np.array([[8_192, 0], [0, -8_192]], np.int16)),
+        case("a sum that int16 cannot hold", np.array([[20_000, 20_000]], np.int16)),
+        case("opposite channels", np.array([[700, -700], [-5, 5]], np.int16)),
+        case("more channels than samples", np.array([[1_000, 2_000, 3_000]], np.int16)),
+        *(
+            case(None, rng.integers(-32_768, 32_768, (rng.integers(1, 6), rng.integers(1, 4))).astype(np.int16))
+            for _ in range(30)
+        ),
+    ]
+
+    def reference(pcm: np.ndarray) -> np.ndarray:
+        from mmkit import audio
+
+        return audio.to_mono(audio.full_scale(pcm)[0])[0].astype(np.float64)
+
+    def hint(args: tuple, got: Any, want: Any) -> str | None:
+        if isinstance(got, np.ndarray) and got.shape == want.shape and np.allclose(got * 32767, want * 32768):
+            return "full scale is 32768: then -32768 becomes exactly -1"
+        return "one value for each time; make floats before you add"
+
+    return grade(learner, reference, cases, atol=1e-6, hint=hint)
+
+
+def whisper_scale(learner: Callable) -> Verdict:
+    """03, exercise 3: mel powers to Whisper's values."""
+    rng = np.random.default_rng(4)
+    cases = [
+        case("silence", np.zeros((2, 3))),
+        case("one loud value", np.array([[1.0, 1e-12], [1e-3, 1e-9]])),
+        case("nothing loud", np.array([[1e-7, 1e-8, 0.0]])),
+        case("very loud", np.array([[1e6, 1.0], [1e-4, 0.0]])),
+        *(case(None, 10.0 ** rng.uniform(-14, 4, (rng.integers(1, 4), rng.integers(1, 4)))) for _ in range(30)),
+    ]
+
+    def reference(power: np.ndarray) -> np.ndarray:
+        import torch
+
+        from mmkit import audio, recipes
+
+        return audio.compress(torch.from_numpy(power), recipes.WHISPER).numpy()
+
+    return grade(
+        learner, reference, cases, atol=1e-5, hint="floor, log10, then the limit below the largest value of all"
+    )
+
+
+def price(learner: Callable) -> Verdict:
+    """03, exercise 4: what Qwen2-Audio takes for a recording at any rate."""
+    rng = seeded("price")
+    cases = [
+        case("one second", 16_000, 16_000),
+        case("one second of music", 44_100, 44_100),
+        case("the last sample that is free", 16_320, 16_000),
+        case("one sample more", 16_321, 16_000),
+        case("a telephone", 12_345, 8_000),
+        case("exactly 30 s", 480_000, 16_000),
+        case("an hour", 3_600 * 48_000, 48_000),
+        *(
+            case(None, rng.randint(2_000, 3_000_000), rng.choice([8_000, 16_000, 44_100, 48_000]))
+            for _ in range(40)
+        ),
+    ]
+
+    def reference(samples: int, rate: int) -> int:
+        from mmkit import recipes, tokens
+
+        return tokens.audio_tokens(tokens.resampled_length(samples, rate, 16_000), recipes.QWEN2_AUDIO)
+
+    return grade(
+        learner, reference, cases, hint="frames are rounded up; the two halvings are rounded by the formula"
+    )
+
+
+# --- 02_image ------------------------------------------------------------------------------------------------
+
+
+def smart_size(learner: Callable) -> Verdict:
+    """02, exercise 1: the size that Qwen2-VL resizes to."""
+    rng = seeded("smart_size")
+    cases = [
+        case("a photo", 480, 640),
+        case("a half: 70 / 28 = 2.5", 168, 70),
+        case("another half: 42 / 28 = 1.5", 168, 42),
+        case("too large", 4000, 6000),
+        case("too small", 20, 30),
+        case("one pixel", 1, 1),
+        case("a banner", 40, 2000),
+        *(case(None, rng.randint(14, 3000), rng.randint(300, 3000)) for _ in range(60)),
+    ]
+
+    def reference(height: int, width: int) -> tuple[int, int]:
+        from mmkit import image
+
+        return image.smart_resize(height, width)
+
+    def hint(args: tuple, got: Any, want: Any) -> str | None:
+        if 14 in (args[0] % 28, args[1] % 28):
+            return "a half goes to the even neighbour: use Python's own round"
+        return "round first; only when the area is out of limits floor (too large) or ceil (too small)"
+
+    return grade(learner, reference, cases, hint=hint)
+
+
+def lay_on(learner: Callable) -> Verdict:
+    """02, exercise 2: a picture with transparency on a colour."""
+    rng = np.random.default_rng(2)
+
+    def rgba(*pixel: int) -> np.ndarray:
+        return np.array([[pixel]], np.uint8)
+
+    cases = [
+        case("opaque red on white", rgba(255, 0, 0, 255), (255, 255, 255)),
+        case("hidden red on white", rgba(255, 0, 0, 0), (255, 255, 255)),
+        case("half red on white", rgba(255, 0, 0, 128), (255, 255, 255)),
+        case("half red on green", rgba(255, 0, 0, 128), (0, 200, 0)),
+        *(
+            case(None, rng.integers(0, 256, (2, 3, 4), dtype=np.uint8), tuple(rng.integers(0, 256, 3).tolist()))
+            for _ in range(30)
+        ),
+    ]
+
+    def reference(pixels: np.ndarray, colour: tuple) -> np.ndarray:
+        share = pixels[..., 3:] / 255
+        mixed = share * pixels[..., :3] + (1 - share) * np.asarray(colour)
+        return np.rint(mixed).astype(np.uint8)
+
+    def same(got: Any, want: Any) -> bool:  # one grey level for other ways of rounding
+        right_kind = isinstance(got, np.ndarray) and got.shape == want.shape and got.dtype == np.uint8
+        return right_kind and int(np.abs(got.astype(int) - want.astype(int)).max()) <= 1
+
+    hint = "make floats of the bytes first, mix, round, then make bytes (uint8) again"
+    return grade(learner, reference, cases, same=same, hint=hint)
+
+
+def token_of_pixel(learner: Callable) -> Verdict:
+    """02, exercise 3: which token of the sequence sees a pixel."""
+    rng = seeded("token_of_pixel")
+    cases = [
+        case("the first pixel", 0, 0, 56),
+        case("the second token", 0, 28, 56),
+        case("the second row of tokens", 28, 0, 56),
+        case("the last pixel of a token", 27, 27, 56),
+        *(case(None, rng.randrange(600), rng.randrange(28 * w), 28 * w) for w in range(1, 40)),
+    ]
+
+    def reference(y: int, x: int, width: int) -> int:
+        return (y // 28) * (width // 28) + x // 28
+
+    return grade(learner, reference, cases, hint="tokens go row by row; a token is 28 pixels high and wide")
+
+
+def place_in_sequence(learner: Callable) -> Verdict:
+    """02, exercise 4: merge order, the place of a patch."""
+    rng = seeded("place_in_sequence")
+    cases = [
+        case("the first patch", 0, 0, 4),
+        case("its right neighbour", 0, 1, 4),
+        case("the patch below", 1, 0, 4),
+        case("the third in the first row", 0, 2, 4),
+        case("the third row", 2, 0, 4),
+        *(
+            case(None, rng.randrange(12), rng.randrange(2 * half), 2 * half)
+            for half in range(1, 12)
+            for _ in range(3)
+        ),
+    ]
+
+    def reference(row: int, column: int, columns: int) -> int:
+        from mmkit import image
+
+        board = np.arange((row + row % 2 + 2) * columns).reshape(-1, columns, 1)
+        order, _ = image.patchify(board, patch=1, merge=2, temporal_patch=1)
+        return int(np.flatnonzero(order[:, 0] == row * columns + column)[0])
+
+    hint = "first count whole blocks of 2 x 2 (four patches each), then the place within the block"
+    return grade(learner, reference, cases, hint=hint)

@@ -335,3 +335,233 @@ def half_characters_become_signs(s, limit):
 def one_character_too_few(s, limit):
     kept = s.encode()[:limit].decode(errors="ignore")
     return kept if len(kept) == len(s) else kept[:-1]
+
+
+# --- 04_video ------------------------------------------------------------------------------------------------
+
+
+@wrong("on_screen")
+def takes_the_nearest_frame(times, seconds):
+    return int(np.argmin(np.abs(np.array(times) - seconds)))
+
+
+@wrong("on_screen")
+def assumes_a_constant_rate(times, seconds):
+    rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 1.0
+    return int(min(max(seconds * rate, 0), len(times) - 1))
+
+
+@wrong("on_screen")
+def begins_too_late(times, seconds):
+    return max(0, sum(time < seconds for time in times) - 1)
+
+
+@wrong("on_screen")
+def counts_from_the_end_before_the_start(times, seconds):
+    return int(np.searchsorted(times, seconds, side="right")) - 1
+
+
+@wrong("true_times")
+def divides_by_the_sampling_rate(count, step, source_fps):
+    return [i * step / (source_fps / step) for i in range(count)]
+
+
+@wrong("true_times")
+def forgets_what_was_left_out(count, step, source_fps):
+    return [i / source_fps for i in range(count)]
+
+
+@wrong("true_times")
+def believes_in_24_frames_a_second(count, step, source_fps):
+    return [i * step / 24 for i in range(count)]
+
+
+@wrong("clip_tokens")
+def drops_the_odd_frame(frames, height, width):
+    return frames // 2 * (height // 28) * (width // 28)
+
+
+@wrong("clip_tokens")
+def counts_patches(frames, height, width):
+    return (frames + 1) // 2 * (height // 14) * (width // 14)
+
+
+@wrong("clip_tokens")
+def pays_for_each_frame(frames, height, width):
+    return frames * (height // 28) * (width // 28)
+
+
+@wrong("stretched")
+def stretches_the_start_too(start, gt, gh, gw, interval):
+    time, row, column = np.indices((gt, gh, gw)).reshape(3, -1)
+    return np.stack([((time + start) * interval).astype(int), row + start, column + start])
+
+
+@wrong("stretched")
+def rounds_up(start, gt, gh, gw, interval):
+    time, row, column = np.indices((gt, gh, gw)).reshape(3, -1)
+    return np.stack([np.ceil(time * interval).astype(int), row, column]) + start
+
+
+@wrong("stretched")
+def exchanges_row_and_column(start, gt, gh, gw, interval):
+    time, row, column = np.indices((gt, gh, gw)).reshape(3, -1)
+    return np.stack([(time * interval).astype(int), column, row]) + start
+
+
+@wrong("stretched")
+def forgets_the_stretch(start, gt, gh, gw, interval):
+    return np.indices((gt, gh, gw)).reshape(3, -1) + start
+
+
+# --- 03_audio ------------------------------------------------------------------------------------------------
+
+
+@wrong("heard_at")
+def folds_only_once(f, rate):
+    return f if f <= rate / 2 else abs(rate - f)
+
+
+@wrong("heard_at")
+def takes_the_remainder(f, rate):
+    return f % rate
+
+
+@wrong("heard_at")
+def believes_that_it_vanishes(f, rate):
+    return f if f <= rate / 2 else 0
+
+
+@wrong("to_mono")
+def adds_before_it_makes_floats(pcm):
+    return (pcm.sum(axis=1, dtype=np.int16) / pcm.shape[1]) / 32768
+
+
+@wrong("to_mono")
+def divides_by_the_largest_integer(pcm):
+    return pcm.astype(np.float64).mean(axis=1) / 32767
+
+
+@wrong("to_mono")
+def plays_the_channels_one_after_the_other(pcm):
+    return pcm.astype(np.float64).ravel() / 32768
+
+
+@wrong("to_mono")
+def adds_the_channels(pcm):
+    return pcm.astype(np.float64).sum(axis=1) / 32768
+
+
+@wrong("whisper_scale")
+def takes_the_natural_logarithm(power):
+    log = np.log(np.maximum(power, 1e-10))
+    return (np.maximum(log, log.max() - 8) + 4) / 4
+
+
+@wrong("whisper_scale")
+def forgets_the_limit(power):
+    return (np.log10(np.maximum(power, 1e-10)) + 4) / 4
+
+
+@wrong("whisper_scale")
+def takes_the_loudest_of_each_frame(power):
+    log = np.log10(np.maximum(power, 1e-10))
+    return (np.maximum(log, log.max(axis=0) - 8) + 4) / 4
+
+
+@wrong("whisper_scale")
+def adds_instead_of_flooring(power):
+    log = np.log10(power + 1e-10)
+    return (np.maximum(log, log.max() - 8) + 4) / 4
+
+
+@wrong("price")
+def twenty_five_a_second(samples, rate):
+    return int(25 * min(samples / rate, 30))
+
+
+@wrong("price")
+def forgets_to_resample(samples, rate):
+    frames = -(-min(samples, 480_000) // 160)
+    return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+
+
+@wrong("price")
+def forgets_the_window(samples, rate):
+    frames = -(-round(samples * 16_000 / rate) // 160)
+    return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+
+
+@wrong("price")
+def rounds_the_frames_down(samples, rate):
+    frames = min(round(samples * 16_000 / rate), 480_000) // 160
+    return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+
+
+# --- 02_image ------------------------------------------------------------------------------------------------
+
+
+@wrong("smart_size")
+def rounds_half_up(height, width):
+    new = [int(side / 28 + 0.5) * 28 for side in (height, width)]
+    return _limited(height, width, *new)
+
+
+@wrong("smart_size")
+def forgets_the_limits(height, width):
+    return round(height / 28) * 28, round(width / 28) * 28
+
+
+@wrong("smart_size")
+def swaps_the_sides(height, width):
+    return _limited(width, height, round(width / 28) * 28, round(height / 28) * 28)
+
+
+def _limited(height, width, h, w):
+    import math
+
+    if h * w > 1_003_520:
+        beta = math.sqrt(height * width / 1_003_520)
+        h, w = (max(28, math.floor(side / beta / 28) * 28) for side in (height, width))
+    elif h * w < 3136:
+        beta = math.sqrt(3136 / (height * width))
+        h, w = (math.ceil(side * beta / 28) * 28 for side in (height, width))
+    return h, w
+
+
+@wrong("lay_on")
+def drops_the_alpha(pixels, colour):
+    return pixels[..., :3].copy()
+
+
+@wrong("lay_on")
+def overflows_bytes(pixels, colour):
+    alpha = pixels[..., 3:]
+    with np.errstate(all="ignore"):
+        return (pixels[..., :3] * alpha // 255 + (255 - alpha) * np.uint8(colour) // 255).astype(np.uint8)
+
+
+@wrong("lay_on")
+def always_on_white(pixels, colour):
+    share = pixels[..., 3:] / 255
+    return np.rint(share * pixels[..., :3] + (1 - share) * 255).astype(np.uint8)
+
+
+@wrong("token_of_pixel")
+def counts_patches(y, x, width):
+    return (y // 14) * (width // 14) + x // 14
+
+
+@wrong("token_of_pixel")
+def counts_columns_first(y, x, width):
+    return (x // 28) * (width // 28) + y // 28
+
+
+@wrong("place_in_sequence")
+def reads_row_by_row(row, column, columns):
+    return row * columns + column
+
+
+@wrong("place_in_sequence")
+def turns_the_block(row, column, columns):
+    return ((row // 2) * (columns // 2) + column // 2) * 4 + (column % 2) * 2 + row % 2
