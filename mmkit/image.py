@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from PIL import (  # the plug-ins register themselves; no other format is ever t
 )
 
 from mmkit import media
+from mmkit.containers import png_missing
 from mmkit.errors import (
     BadEncoding,
     CorruptMedia,
@@ -42,6 +44,9 @@ from mmkit.errors import (
     label,
 )
 from mmkit.recipes import Channels, ImageRecipe
+
+# A broken EXIF block is remarked on in `notes`; Pillow would print a warning as well.
+warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
 
 Method = Literal["nearest", "bilinear", "bicubic"]
 WHITE = (255, 255, 255)
@@ -120,9 +125,17 @@ def decode(
     if image.format == "JPEG" and image.mode in ("RGB", "L"):
         return _decode_jpeg(data, image)
     pixels, notes = _guarded(_pil_to_rgb, image, background)
+    if form == "png" and _ends_black(image) and (missing := png_missing(data)):
+        raise TruncatedMedia(f"{missing} bytes of this PNG's pixels are missing")
     if form == "png" and len(data) > 25 and data[24] == 16 and "16" not in image.mode:
         notes = ("16 bits a channel: the upper 8 kept", *notes)  # Pillow reads 16-bit colour no other way
     return pixels, notes
+
+
+def _ends_black(image: Image.Image) -> bool:
+    """Is one of the last two rows all zero? Pillow leaves rows so, without a word, where a PNG's data end early."""
+    last = np.asarray(image.crop((0, max(0, image.height - 2), image.width, image.height)))
+    return not last.reshape(len(last), -1).any(axis=1).all()
 
 
 def picture_size(blob: media.Blob) -> tuple[int, int]:
@@ -168,13 +181,15 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> tuple[np.ndarray, tuple[str
     try:
         pixels = simplejpeg.decode_jpeg(data, "RGB")
     except ValueError as error:
+        if "premature end" in str(error).lower():
+            raise TruncatedMedia("the JPEG data end before the picture does", cause=error) from error
         # libjpeg's warnings arrive here as errors; Pillow tells the fatal ones from the harmless.
         pixels = np.asarray(_guarded(image.convert, "RGB"))
         notes.append(f"damaged JPEG data: {str(error).splitlines()[0][:60]}")
     if image.mode == "L":
         notes.append("grey: copied to three channels")
     pixels, turned = turn_upright(pixels, _orientation(image))
-    return pixels, (*notes, *turned)
+    return pixels, (*notes, *turned, *_ignored(image))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -184,6 +199,31 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # Pillow's EXIF reader raises many kinds on broken blocks
         return 1
     return value if value in range(1, 9) else 1
+
+
+def _ignored(image: Image.Image) -> tuple[str, ...]:
+    """Notes on what a file says about its picture and mmkit does not follow: as vLLM, it applies no RGB profile."""
+    notes = []
+    if image.info.get("exif"):
+        try:
+            exif = dict(image.getexif())
+        except Exception:  # many kinds, as above
+            exif = {}
+        turn = exif.get(ORIENTATION, 1)
+        if not exif:
+            notes.append("EXIF block unreadable: ignored")
+        elif turn not in range(1, 9):
+            notes.append(f"EXIF orientation {ascii(turn)[:20]} means nothing: ignored")
+    if (profile := image.info.get("icc_profile")) and image.mode != "CMYK":
+        from PIL import ImageCms
+
+        try:
+            name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
+            if "srgb" not in name.lower():
+                notes.append(f"colour profile {name[:40]!a} not applied")
+        except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+            notes.append("colour profile unreadable: ignored")
+    return tuple(notes)
 
 
 def turn_upright(pixels: np.ndarray, orientation: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -212,7 +252,7 @@ def _pil_to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[n
     notes = []
     if getattr(image, "is_animated", False) and not image.tell():
         notes.append(f"{image.n_frames} pictures in the file: only the first is read")
-    turned = _orientation(image)
+    opened, turned = image, _orientation(image)
     image.load()
     if turned != 1:
         image = ImageOps.exif_transpose(image)
@@ -229,6 +269,7 @@ def _pil_to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[n
         notes.append(note)
     elif image.mode in ("1", "L"):
         notes.append("grey: copied to three channels")
+    notes += _ignored(opened)
     if image.mode != "RGB":
         image = image.convert("RGB")
     return np.array(image), tuple(notes)  # a copy: Pillow's own memory is read-only

@@ -38,7 +38,7 @@ from mmkit.errors import (
     PlaceholderMismatch,
 )
 from mmkit.families import MODALITIES, family_of
-from mmkit.media import LIMITS, Limits, check_header, content_key, read
+from mmkit.media import LIMITS, Blob, Limits, check_header, content_key, read
 from mmkit.prompts import check_placeholders, neutralise
 
 MIN_SECONDS = 0.1  # a clip shorter than this is filled up with silence: encoders need some frames to stand on
@@ -615,8 +615,8 @@ class MultiModalPreprocessor:
         if modality == "audio" and header.samples:
             exact = blob.format in ("wav", "flac")
             return self._audio_cost(index, blob.label, header.samples, header.sample_rate, exact)
-        if modality == "video" and header.frames and header.duration:
-            return self._film_cost(index, blob.label, header)
+        if modality == "video":
+            return self._film_cost(index, blob)
         return self.load(modality, index, source).cost
 
     def _image_cost(self, index: int, source: str, height: int, width: int) -> ItemCost:
@@ -645,20 +645,19 @@ class MultiModalPreprocessor:
         return ItemCost("audio", index, source, f"{seconds:.2f} s", tokens, exact)
 
     def _video_cost(self, index: int, source: str, count: int, height: int, width: int) -> ItemCost:
-        from mmkit import tokens as formulas
+        from mmkit.tokens import video_tokens
 
-        video_tokens = getattr(formulas, "video_tokens", lambda *_: None)
         recipe = self.family.recipes.get("video")
         tokens = None if recipe is None else video_tokens(count, height, width, recipe)
         return ItemCost("video", index, source, f"{count} frames of {width} x {height}", tokens)
 
-    def _film_cost(self, index: int, source: str, header: Any) -> ItemCost:
-        """The cost of a video file from its header: as many frames as the recipe would sample."""
-        from mmkit.video import chooser
+    def _film_cost(self, index: int, blob: Blob) -> ItemCost:
+        """A video file: as many frames as the recipe samples; packets are counted, not decoded."""
+        from mmkit.video import chooser, count_frames
 
-        recipe = self.family.recipes.get("video")
-        chosen = chooser(None, None, None, recipe)(header.frames, header.frames / header.duration)
-        return self._video_cost(index, source, len(list(chosen)), header.height, header.width)
+        total, fps, height, width = count_frames(blob, self.limits)
+        chosen = chooser(None, None, None, self.family.recipes.get("video"))(total, fps)
+        return self._video_cost(index, blob.label, len(list(chosen)), height, width)
 
     # ------------------------------------------------------------------------------------------- a message
 
