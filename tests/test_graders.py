@@ -382,7 +382,7 @@ def drops_the_odd_frame(frames, height, width):
 
 
 @wrong("clip_tokens")
-def counts_patches(frames, height, width):
+def counts_patches_not_tokens(frames, height, width):
     return (frames + 1) // 2 * (height // 14) * (width // 14)
 
 
