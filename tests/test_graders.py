@@ -502,7 +502,7 @@ def rounds_the_frames_down(samples, rate):
 
 
 @wrong("smart_size")
-def rounds_half_up(height, width):
+def rounds_half_up_to_the_grid(height, width):
     new = [int(side / 28 + 0.5) * 28 for side in (height, width)]
     return _limited(height, width, *new)
 
@@ -548,7 +548,7 @@ def always_on_white(pixels, colour):
 
 
 @wrong("token_of_pixel")
-def counts_patches(y, x, width):
+def counts_patches_for_tokens(y, x, width):
     return (y // 14) * (width // 14) + x // 14
 
 
