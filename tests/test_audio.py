@@ -674,6 +674,8 @@ CLIPS = {  # file -> rate, tokens of Qwen2-Audio
     "three_one_four.wav": (16_000, 34),
     "stop.flac": (16_000, 20),
     "five_two.ogg": (16_000, 26),
+    "seven_two_fast.ogg": (16_000, 20),
+    "four_nine_zero_slow.ogg": (16_000, 50),
     "yes_left_no_right.flac": (16_000, 22),
     "go_opposite.wav": (16_000, 14),
     "left_and_whistle.flac": (44_100, 19),

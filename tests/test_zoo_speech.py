@@ -279,7 +279,8 @@ def test_packed_forward_equals_transformers(clips, qwen):
     turned = [qwen.row_question_first("What is said?", "no speech", qwen2_audio.SYSTEM)]
     chosen = [*(qwen.row(asked, qwen2_audio.SYSTEM) for _ in truths[:2]), *turned]
     with torch.inference_mode():
-        heard, tokens = qwen.forward.hear(*train_speech.batch_log_mel([w for w, _ in clips], qwen.filters))
+        states, tokens = qwen.forward.encode(*train_speech.batch_log_mel([w for w, _ in clips], qwen.filters))
+        heard = qwen.forward.project(states)
         packed = qwen2_audio.pack(chosen, tokens.tolist(), qwen.audio_id)
         ours = qwen.forward(heard, tokens, packed)
     branch = 0

@@ -243,17 +243,19 @@ class PackedForward(nn.Module):
         super().__init__()
         self.model = model
 
-    def hear(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """features: (B, n_mels, T), T a multiple of 4; frames: (B,) of them valid.
 
-        Returns audio embeddings (B, T / 4, hidden) and the number of valid ones (B,).
+        Returns the encoder's states (B, T / 2, d) and the number of audio tokens (B,).
         """
-        tower = self.model.model.audio_tower
         halved, tokens = audio_lengths(frames)
         valid = torch.arange(features.shape[2] // 2) < halved[:, None]
-        x = encoder_layers(tower, features, valid[:, None, None, :])
-        x = tower.layer_norm(F.avg_pool1d(x.transpose(1, 2), 2).transpose(1, 2))
-        return self.model.model.multi_modal_projector(x), tokens
+        return encoder_layers(self.model.model.audio_tower, features, valid[:, None, None, :]), tokens
+
+    def project(self, states: Tensor) -> Tensor:
+        """Means of pairs of states, normalised and projected: audio embeddings (B, T / 4, hidden)."""
+        pooled = F.avg_pool1d(states.transpose(1, 2), 2).transpose(1, 2)
+        return self.model.model.multi_modal_projector(self.model.model.audio_tower.layer_norm(pooled))
 
     def read(self, x: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
         """Decoder layers over embeddings x (B, L, hidden); visible: (B, 1, L, L).  Returns (B, L, hidden)."""
@@ -272,7 +274,7 @@ class PackedForward(nn.Module):
         return decoder.norm(x)
 
     def forward(self, heard: Tensor, tokens: Tensor, packed: Packed) -> Tensor:
-        """heard, tokens: from `hear`.  Returns logits (A, vocabulary) for packed.target."""
+        """heard: from `project`; tokens: from `encode`.  Returns logits (A, vocabulary) for packed.target."""
         embedded = self.model.model.language_model.embed_tokens(packed.ids)
         slots = (packed.ids == self.model.config.audio_token_id)[..., None]
         valid = torch.arange(heard.shape[1]) < tokens[:, None]

@@ -65,6 +65,10 @@ def course_sounds() -> dict[str, bytes]:
         "three_one_four.wav": encode(spoken("three one four", "belinda"), SAMPLE_RATE, "WAV", "PCM_16"),
         "stop.flac": encode(spoken("stop", "travis"), SAMPLE_RATE, "FLAC"),
         "five_two.ogg": encode(spoken("five two", "steph"), SAMPLE_RATE, "OGG", "VORBIS"),
+        "seven_two_fast.ogg": encode(spoken("seven two", "linda", speed=240), SAMPLE_RATE, "OGG", "VORBIS"),
+        "four_nine_zero_slow.ogg": encode(
+            spoken("four nine zero", "Denis", speed=105), SAMPLE_RATE, "OGG", "VORBIS"
+        ),
         "yes_left_no_right.flac": encode(both, SAMPLE_RATE, "FLAC"),
         "go_opposite.wav": encode(np.stack([go, -go], axis=1), SAMPLE_RATE, "WAV", "PCM_16"),
         "left_and_whistle.flac": encode(whistled(left, 44_100, 10_000, 0.1), 44_100, "FLAC"),

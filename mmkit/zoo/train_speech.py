@@ -1,14 +1,15 @@
 """Trains tiny-qwen2-audio or tiny-whisper on the sound world, on one CPU thread.
 
-    python -m mmkit.zoo.train_speech tiny-qwen2-audio        about 40 minutes
-    python -m mmkit.zoo.train_speech tiny-whisper            about 25 minutes
-    torchrun --nproc-per-node 4 -m mmkit.zoo.train_speech tiny-whisper            on four cores
+    python -m mmkit.zoo.train_speech both            both models with one encoder, about 45 minutes
+    python -m mmkit.zoo.train_speech tiny-whisper --start data/models/tiny-whisper     15 minutes more
+    torchrun --nproc-per-node 4 -m mmkit.zoo.train_speech both            on four cores
 
     training clips -> Sampler: join, disturb -> batch_log_mel -> pupil's loss -> Muon and AdamW -> folder
 
 The loss is the cross-entropy of the answers' tokens, and, fading out, a CTC loss on what the encoder hears (Graves
 et al. 2006): it teaches where the words are long before the decoder could. Muon (Jordan et al. 2024) moves the
-weight matrices, AdamW the rest. Leaves out a GPU path and distributed training: nothing here needs them.
+weight matrices, AdamW the rest. The two models' encoders have the same layers, so one is trained for both; in
+the second run tiny-whisper's own gets used to its fixed window. Leaves out a GPU path: nothing here needs one.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ class Recipe:
     seed: int = 0
 
 
-RECIPES = {"tiny-qwen2-audio": Recipe(steps=4500), "tiny-whisper": Recipe(steps=2500)}
+RECIPES = {
+    "both": Recipe(steps=4000),
+    "tiny-qwen2-audio": Recipe(steps=4000),
+    "tiny-whisper": Recipe(steps=800, muon_rate=0.005, adam_rate=5e-4),
+}
 
 
 class Sampler:
@@ -162,6 +167,7 @@ class Qwen2AudioPupil:
         self.forward = qwen2_audio.PackedForward(self.model)
         self.filters = torch.from_numpy(self.processor.feature_extractor.mel_filters).float()
         self.audio_id = self.model.config.audio_token_id
+        self.learns: nn.Module = self.model
         self._ids: dict[str, tuple[int, ...]] = {}
 
     def ids(self, text: str) -> tuple[int, ...]:
@@ -207,16 +213,23 @@ class Qwen2AudioPupil:
         """Cross-entropy of the answers; what was heard (B, T, d), and its lengths (B,), for the CTC loss."""
         waves, truths = zip(*clips, strict=True)
         features, frames = batch_log_mel(waves, self.filters, curves=random_curves(len(waves), 80, rng))
-        heard, tokens = self.forward.hear(features, frames)
+        states, tokens = self.forward.encode(features, frames)
+        heard = self.forward.project(states)
         rows = [self.random_row(truth, rng) for truth in truths]
         packed = qwen2_audio.pack(rows, tokens.tolist(), self.audio_id)
-        return F.cross_entropy(self.forward(heard, tokens, packed), packed.target), heard, tokens
+        loss = F.cross_entropy(self.forward(heard, tokens, packed), packed.target)
+        return loss + self.loss_beside(states, truths), heard, tokens
+
+    def loss_beside(self, states: Tensor, truths: Sequence[Truth]) -> Tensor | float:
+        """Loss of whatever else learns from the encoder's states: nothing here."""
+        return 0.0
 
     @torch.inference_mode()
     def right(self, clips: list) -> dict[str, list[bool]]:
         """For each task: is the greedy answer right, clip by clip?"""
         waves, truths = zip(*clips, strict=True)
-        heard, tokens = self.forward.hear(*batch_log_mel(waves, self.filters))
+        states, tokens = self.forward.encode(*batch_log_mel(waves, self.filters))
+        heard = self.forward.project(states)
         asked = [answers(truth) for truth in truths]
         rows = [self.row([(QUESTIONS[t][0], a) for t, a in said.items()], qwen2_audio.SYSTEM) for said in asked]
         packed = qwen2_audio.pack(rows, tokens.tolist(), self.audio_id)
@@ -247,6 +260,7 @@ class WhisperPupil:
         self.frames = 2 * self.model.config.max_source_positions
         self.prompt = self.tokenizer.convert_tokens_to_ids(list(whisper.PROMPT))
         self.end = self.tokenizer.eos_token_id
+        self.learns: nn.Module = self.model
 
     def targets(self, truths: Sequence[Truth]) -> tuple[Tensor, Tensor]:
         """Decoder inputs (B, L) and targets (B, L), -100 where nothing is to be learned."""
@@ -259,12 +273,15 @@ class WhisperPupil:
             target[row, len(self.prompt) - 1 : len(self.prompt) - 1 + len(words)] = torch.tensor(words)
         return ids, target
 
+    def read(self, states: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder's states before its last norm (B, T, d) -> logits (B, L, vocabulary), normed states."""
+        heard = self.model.model.encoder.layer_norm(states)
+        out = self.model.model.decoder(ids, encoder_hidden_states=heard, use_cache=False).last_hidden_state
+        return self.model.proj_out(out), heard
+
     def logits(self, features: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, L, vocabulary) and what the encoder heard (B, T, d)."""
-        encoder = self.model.model.encoder
-        heard = encoder.layer_norm(qwen2_audio.encoder_layers(encoder, features))
-        read = self.model.model.decoder(ids, encoder_hidden_states=heard, use_cache=False).last_hidden_state
-        return self.model.proj_out(read), heard
+        return self.read(qwen2_audio.encoder_layers(self.model.model.encoder, features), ids)
 
     def loss(self, clips: list, rng: np.random.Generator, progress: float) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy of the transcript; what was heard (B, T, d), and its lengths (B,), for the CTC loss.
@@ -278,7 +295,7 @@ class WhisperPupil:
         features, frames = batch_log_mel(waves, self.filters, window, curves)
         ids, target = self.targets(truths)
         logits, heard = self.logits(features, ids)
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=-100)
+        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
         return loss, heard, frames // 2
 
     @torch.inference_mode()
@@ -291,18 +308,57 @@ class WhisperPupil:
         return {"transcribe": hits.all(1).tolist()}
 
     def begin_with(self, folder: Path) -> None:
-        """Take the encoder of a saved tiny-qwen2-audio, whose window is longer and begins alike."""
-        from transformers import Qwen2AudioForConditionalGeneration
+        """Take all weights of a saved tiny-whisper, or the encoder of a saved tiny-qwen2-audio."""
+        from transformers import AutoConfig, Qwen2AudioForConditionalGeneration
 
-        tower = Qwen2AudioForConditionalGeneration.from_pretrained(folder).model.audio_tower.state_dict()
-        tower["embed_positions.weight"] = tower["embed_positions.weight"][: self.frames // 2]
-        self.model.model.encoder.load_state_dict(tower)
+        if AutoConfig.from_pretrained(folder).model_type == "whisper":
+            self.model.load_state_dict(type(self.model).from_pretrained(folder).state_dict())
+        else:
+            self.take_encoder(Qwen2AudioForConditionalGeneration.from_pretrained(folder).model.audio_tower)
+
+    def take_encoder(self, tower: nn.Module, norm: bool = True) -> None:
+        """Copy tiny-qwen2-audio's encoder, whose window is longer and begins alike; norm: its last norm, too."""
+        state = {
+            name: tensor
+            for name, tensor in tower.state_dict().items()
+            if norm or not name.startswith("layer_norm.")
+        }
+        state["embed_positions.weight"] = state["embed_positions.weight"][: self.frames // 2]
+        self.model.model.encoder.load_state_dict(state, strict=norm)
 
     def save(self, folder: Path) -> None:
         whisper.save(self.model, self.processor, folder)
 
 
-PUPILS = {"tiny-qwen2-audio": Qwen2AudioPupil, "tiny-whisper": WhisperPupil}
+class BothPupils(Qwen2AudioPupil):
+    """tiny-qwen2-audio, and tiny-whisper's decoder listening to the same encoder."""
+
+    def __init__(self, seed: int):
+        super().__init__(seed)
+        self.whisper = WhisperPupil(seed)
+        inner = self.whisper.model.model
+        self.learns = nn.ModuleDict(
+            {"model": self.model, "norm": inner.encoder.layer_norm, "decoder": inner.decoder}
+        )
+
+    def loss_beside(self, states: Tensor, truths: Sequence[Truth]) -> Tensor:
+        """Cross-entropy of tiny-whisper's transcript."""
+        ids, target = self.whisper.targets(truths)
+        return F.cross_entropy(self.whisper.read(states, ids)[0].flatten(0, 1), target.flatten())
+
+    def save(self, folder: Path) -> None:
+        """tiny-qwen2-audio into the folder, tiny-whisper into the one of that name beside it."""
+        super().save(folder)
+        self.whisper.take_encoder(self.model.model.audio_tower, norm=False)
+        self.whisper.save(folder.parent / "tiny-whisper")
+
+    def right(self, clips: list) -> dict[str, list[bool]]:
+        """As tiny-qwen2-audio; "whisper" is tiny-whisper's transcript, in the full window."""
+        self.whisper.take_encoder(self.model.model.audio_tower, norm=False)
+        return super().right(clips) | {"whisper": self.whisper.right(clips)["transcribe"]}
+
+
+PUPILS = {"both": BothPupils, "tiny-qwen2-audio": Qwen2AudioPupil, "tiny-whisper": WhisperPupil}
 
 
 def ctc_loss(scores: Tensor, lengths: Tensor, truths: Sequence[Truth]) -> Tensor:
@@ -371,7 +427,7 @@ def train(
 ) -> None:
     """Train one model and save it; under torchrun each worker takes its share of every batch.
 
-    start: folder of a tiny-qwen2-audio to begin with; tiny-whisper takes its encoder.
+    start: folder of a model to begin with; tiny-whisper takes the encoder of a tiny-qwen2-audio.
     minutes: of wall time; the schedule is squeezed into it.
     checkpoint: folder of a loadable model, renewed every so many seconds.
     """
@@ -383,7 +439,7 @@ def train(
     pupil = PUPILS[name](recipe.seed)
     if start:
         pupil.begin_with(start)
-    whole = nn.ModuleDict({"model": pupil.model, "ctc": nn.Linear(128, 1 + len(WORDS))})
+    whole = nn.ModuleDict({"model": pupil.learns, "ctc": nn.Linear(128, 1 + len(WORDS))})
     steerers = optimizers(whole, recipe)
     began, saved, queue, mean = time.time(), time.time(), [], {}
     for step in range(recipe.steps):
@@ -465,14 +521,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder to write; default data/models/NAME")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the generated clips")
     parser.add_argument("--minutes", type=float, default=math.inf, help="wall time at most")
-    parser.add_argument("--start", type=Path, help="folder of a tiny-qwen2-audio to begin with")
+    parser.add_argument("--start", type=Path, help="folder of a model to begin with")
     parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint on the way")
     given = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     torch.set_num_threads(1)
     recipe = RECIPES[given.name]
     recipe = replace(recipe, steps=given.steps or recipe.steps, seed=given.seed)
-    out = given.out or Path(__file__).parents[2] / "data" / "models" / given.name
+    name = "tiny-qwen2-audio" if given.name == "both" else given.name
+    out = given.out or Path(__file__).parents[2] / "data" / "models" / name
     train(
         given.name,
         recipe,
