@@ -783,3 +783,130 @@ def place_in_sequence(learner: Callable) -> Verdict:
 
     hint = "first count whole blocks of 2 x 2 (four patches each), then the place within the block"
     return grade(learner, reference, cases, hint=hint)
+
+
+# --- 09_ask_about_sound ----------------------------------------------------------------------------------
+
+
+def word_error_rate(function: Callable) -> Verdict:
+    """09, exercise 1: fewest changed, removed and added words, over the words said; torchaudio counts them."""
+    from torchaudio.functional import edit_distance
+
+    rng = seeded("word_error_rate")
+    words = ["one", "two", "three", "go"]
+
+    def reference(said: str, written: str) -> float:
+        return edit_distance(said.split(), written.split()) / max(1, len(said.split()))
+
+    def line(most: int) -> str:
+        return " ".join(rng.choice(words) for _ in range(rng.randrange(most + 1)))
+
+    cases = [
+        case("all right", "three one four", "three one four"),
+        case("one word changed", "three one four", "three nine four"),
+        case("one word missing", "five five", "five"),
+        case("one word too many", "five", "five five"),
+        case("nothing written", "stop", ""),
+        case("words invented on silence", "", "thank you for watching"),
+        case("silence, and nothing written", "", ""),
+        case("the first word missing", "one two three", "two three"),
+        case("more errors than words", "go", "one two three"),
+        *(case(None, line(5), line(5)) for _ in range(60)),
+    ]
+    hint = "it counts words, not letters, and takes the fewest steps; more than 1 is possible"
+    return grade(function, reference, cases, atol=1e-9, hint=hint, shrink=False)
+
+
+def windows(function: Callable) -> Verdict:
+    """09, exercise 2: overlapping windows that cover a recording."""
+    rng = seeded("windows")
+
+    def reference(seconds: float, window: float, overlap: float) -> list[tuple[float, float]]:
+        count = max(1, -(-(seconds - overlap) // (window - overlap)))
+        starts = [i * (window - overlap) for i in range(int(count))]
+        return [(start, min(start + window, seconds)) for start in starts]
+
+    cases = [
+        case("shorter than a window", 3, 5, 1),
+        case("just one window", 5, 5, 1),
+        case("a little more", 6, 5, 1),
+        case("two windows, to the end", 9, 5, 1),
+        case("no overlap", 15, 5, 0),
+        case("no overlap and a rest", 12, 5, 0),
+    ]
+    for _ in range(50):
+        window = rng.randrange(2, 31)
+        cases.append(case(None, rng.randrange(1, 100), window, rng.randrange(window)))
+
+    def same(got: Any, want: Any) -> bool:
+        return isinstance(got, (list, tuple)) and equal([tuple(pair) for pair in got], want, atol=1e-9)
+
+    return grade(
+        function,
+        reference,
+        cases,
+        same=same,
+        hint="the first window that reaches the end is the last",
+        shrink=False,
+    )
+
+
+def worth_asking(function: Callable) -> Verdict:
+    """09, exercise 3: at least five moments of 20 ms above -45 dB."""
+    rng = np.random.default_rng(9)
+
+    def reference(wave: np.ndarray, rate: int) -> bool:
+        step = rate // 50
+        loud = 0
+        for i in range(len(wave) // step):
+            power = np.mean(np.square(wave[i * step : (i + 1) * step], dtype=np.float64))
+            loud += bool(10 * np.log10(max(power, 1e-20)) > -45)
+        return loud >= 5
+
+    def burst(moments: int, amplitude: float, rate: int, rest: int = 0) -> np.ndarray:
+        step = rate // 50
+        wave = np.zeros(30 * step + rest, np.float32)
+        wave[4 * step : (4 + moments) * step] = amplitude
+        wave[::2] *= -1
+        return wave
+
+    cases = [
+        case("silence", np.zeros(1_600, np.float32), 8_000),
+        case("five loud moments", burst(5, 0.1, 8_000), 8_000),
+        case("four loud moments: a click", burst(4, 0.9, 8_000), 8_000),
+        case("a long faint hiss", burst(25, 0.004, 8_000), 8_000),
+        case("just loud enough", burst(25, 0.006, 8_000), 8_000),
+        case("another rate", burst(5, 0.1, 16_000), 16_000),
+        case("a rest that is no whole moment", burst(5, 0.1, 8_000, rest=37), 8_000),
+        case("shorter than one moment", np.full(100, 0.5, np.float32), 8_000),
+        *(
+            case(
+                None,
+                burst(int(rng.integers(0, 12)), 10 ** rng.uniform(-3, 0), 8_000, int(rng.integers(160))),
+                8_000,
+            )
+            for _ in range(30)
+        ),
+    ]
+
+    def same(got: Any, want: Any) -> bool:
+        return isinstance(got, (bool, np.bool_)) and bool(got) == want
+
+    hint = "-45 dB is a root mean square of 0.0056; count moments, not samples; return True or False"
+    return grade(function, reference, cases, same=same, hint=hint, shrink=False)
+
+
+def whisper_prompt(function: Callable) -> Verdict:
+    """09, exercise 4: Whisper's decoder prompt."""
+
+    def reference(language: str, task: str, timestamps: bool) -> str:
+        names = ["startoftranscript", language, task] + ([] if timestamps else ["notimestamps"])
+        return "".join(f"<|{name}|>" for name in names)
+
+    cases = [
+        case(None, language, task, timestamps)
+        for language in ("en", "zh", "de")
+        for task in ("transcribe", "translate")
+        for timestamps in (False, True)
+    ]
+    return grade(function, reference, cases, hint="no spaces between the tokens", shrink=False)
