@@ -7,3 +7,9 @@ import os
 # Before torch and vLLM read them. HF_HUB_OFFLINE: a test that asks a hub is a test that is wrong.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+from hypothesis import settings
+
+# No deadline for a single example: on a busy machine it fails where nothing is wrong.
+settings.register_profile("mmkit", deadline=None)
+settings.load_profile("mmkit")
