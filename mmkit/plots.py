@@ -64,6 +64,7 @@ def _store_small_figures() -> None:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is None or "inline" not in plt.get_backend():
         return
+    plt.switch_backend(plt.get_backend())  # loads it now: loading sets the formats back
     from io import BytesIO
 
     from matplotlib.figure import Figure
@@ -505,8 +506,8 @@ def spectrograms(
     for axis, (caption, (power, seconds, top)) in zip(axes[0], panels.items(), strict=True):
         level = 10 * np.log10(np.maximum(np.asarray(power).T, 1e-20))
         picture = axis.imshow(
-            level - level.max(), vmin=-decibels, vmax=0, cmap=plt.get_cmap("magma", 24), aspect="auto", origin="lower",
-            extent=(0, seconds, 0, top / 1000),
+            level - level.max(), vmin=-decibels, vmax=0, cmap=plt.get_cmap("magma", 24), aspect="auto",
+            origin="lower", extent=(0, seconds, 0, top / 1000),
         )  # fmt: skip
         axis.set(xlabel="seconds")
         axis.set_title(caption, color=WRONG if caption in wrong else BLACK, fontsize=10)
