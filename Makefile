@@ -17,6 +17,8 @@ help:
 	@echo "make setup      install only      (VLLM=gpu for a CUDA machine, VLLM=none without vLLM)"
 	@echo "make notebooks  re-execute the notebooks and store them normalised      (NB=02_image.ipynb for one)"
 	@echo "make scores     measure the shipped models again"
+	@echo "make media      draw and speak the course's pictures, clips and videos again (needs espeak-ng)"
+	@echo "make fuzz       20,000 damaged files: none may crash, hang or be shortened in silence"
 	@echo "make bench      measure speed against the reference libraries"
 	@echo "make train      train the shipped models from nothing (hours)"
 
@@ -57,7 +59,7 @@ notebooks: setup
 	$(BIN)/python notebooks/execute.py $(NB)
 
 media: setup
-	$(BIN)/python -m mmkit.zoo.media
+	for made in pictures photos sounds videos overview; do $(BIN)/python -m mmkit.zoo.$$made data || exit 1; done
 
 scores: setup
 	$(BIN)/python -m mmkit.zoo.scores
