@@ -103,7 +103,7 @@ def clean_text(
             notes.append(f"{_times(changed, 'carriage return')} made a line feed")
     if nfc and not unicodedata.is_normalized("NFC", text):
         composed = unicodedata.normalize("NFC", text)
-        notes.append(f"composed to NFC: {len(text)} characters became {len(composed)}")
+        notes.append(f"composed to NFC: {_times(len(text), 'character')} became {len(composed)}")
         text = composed
     for name, pattern in _UNUSUAL:
         found = pattern.findall(text)
@@ -121,7 +121,7 @@ _UNUSUAL = (
     ("control character", regex.compile(r"[^\P{Cc}\t\n\r]")),
     ("bidirectional control", regex.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")),
     ("carriage return", regex.compile(r"\r")),
-    ("long pile of combining marks", _PILE),
+    ("long combining sequence", _PILE),
 )
 
 
