@@ -24,9 +24,11 @@ from mmkit.zoo.qwen2_vl_forward import MERGE, Packed, Row, Vision, pack, patchif
 from mmkit.zoo.shapes import Question
 
 KINDS = ("scene", "text_first", "pair", "clip", "read")
-Mark = tuple[float, float, int, int]  # x, y (0..1), colour class, thing class: what a vision token should know
+# What a vision token should know: x, y (0..1), class of colour, of thing, of motion.  Class 0 is "none".
+Mark = tuple[float, float, int, int, int]
 COLOR_CLASS = {name: 1 + i for i, name in enumerate(shapes.COLORS)}
 THING_CLASS = {name: 1 + i for i, name in enumerate((*shapes.SHAPES, *"0123456789", "bar"))}
+MOTION_CLASS = {name: 1 + i for i, name in enumerate(shapes.DIRECTIONS)}
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Batch:
     """Patches by grid, what their tokens should know, and the packed conversations about them."""
 
     groups: list[tuple[Tensor, tuple[int, int]]]  # (patches, grid of patches)
-    marks: list[list[Mark]]  # one list an image, in the order of the groups; none at all for clips
+    marks: list[list[Mark]]  # one list an image or pair of frames, in the order of the groups
     packed: Packed | None
     questions: list[list[list[Question]]]  # [row][branch][turn]
 
@@ -74,15 +76,15 @@ def sample_size(rng: random.Random) -> tuple[int, int]:
             return width, height
 
 
-def sample_phrasing(rng: random.Random) -> int | None:
-    """The canonical phrasing in two cases of five, else any."""
-    return 0 if rng.random() < 0.4 else None
+def sample_phrasing(rng: random.Random, plain: bool = False) -> int | None:
+    """The canonical phrasing (0) in two cases of five, or always where plain; else any (None)."""
+    return 0 if plain or rng.random() < 0.4 else None
 
 
 def scene_marks(scene: shapes.Scene) -> list[Mark]:
     """The middle of each shape."""
     return [
-        (s.x / scene.width, s.y / scene.height, COLOR_CLASS[s.color], THING_CLASS[s.kind]) for s in scene.shapes
+        (s.x / scene.width, s.y / scene.height, COLOR_CLASS[s.color], THING_CLASS[s.kind], 0) for s in scene.shapes
     ]
 
 
@@ -91,7 +93,7 @@ def number_marks(number: charts.PrintedNumber) -> list[Mark]:
     advance = charts.digit_advance(number)
     first = number.x - advance * (len(number.digits) - 1) / 2
     return [
-        ((first + i * advance) / number.width, number.y / number.height, 0, THING_CLASS[digit])
+        ((first + i * advance) / number.width, number.y / number.height, 0, THING_CLASS[digit], 0)
         for i, digit in enumerate(number.digits)
     ]
 
@@ -100,26 +102,34 @@ def chart_marks(chart: charts.BarChart) -> list[Mark]:
     """The middle of each bar's top edge, a little inside the bar."""
     return [
         ((bar.x0 + bar.x1) / 2 / chart.width, min(0.99, bar.y / chart.height + 0.02),
-         COLOR_CLASS[bar.color], THING_CLASS["bar"])
+         COLOR_CLASS[bar.color], THING_CLASS["bar"], 0)
         for bar in chart.bars
     ]  # fmt: skip
 
 
-def ask_all(rng: random.Random, scene: shapes.Scene, limit: int) -> list[Question]:
+def clip_marks(clip: shapes.Clip) -> list[list[Mark]]:
+    """For each pair of frames: the middle of the shape between them, and which way it moves."""
+    scene, shape = clip.scene, clip.scene.shapes[0]
+    classes = COLOR_CLASS[shape.color], THING_CLASS[shape.kind], MOTION_CLASS[clip.direction]
+    pairs = zip(clip.path[::2], clip.path[1::2], strict=True)
+    return [[((ax + bx) / 2 / scene.width, (ay + by) / 2 / scene.height, *classes)] for (ax, ay), (bx, by) in pairs]
+
+
+def ask_all(rng: random.Random, scene: shapes.Scene, limit: int, plain: bool = False) -> list[Question]:
     """A caption and up to `limit` - 1 other questions on a scene, in random order."""
     kinds = list(shapes.SINGLE_KINDS[1:])
     rng.shuffle(kinds)
-    asked = [shapes.ask(rng, scene, kind, sample_phrasing(rng)) for kind in ["caption", *kinds]]
+    asked = [shapes.ask(rng, scene, kind, sample_phrasing(rng, plain)) for kind in ["caption", *kinds]]
     asked = [question for question in asked if question][:limit]
     rng.shuffle(asked)
     return asked
 
 
-def ask_both(rng: random.Random, first: shapes.Scene, second: shapes.Scene) -> list[Question]:
+def ask_both(rng: random.Random, first: shapes.Scene, second: shapes.Scene, plain: bool = False) -> list[Question]:
     """Up to four different "which has" and one "which has more" on two scenes."""
     asked = {}
     for kind in ("which_has",) * 4 + ("which_more",):
-        question = shapes.ask_pair(rng, first, second, kind, sample_phrasing(rng))
+        question = shapes.ask_pair(rng, first, second, kind, sample_phrasing(rng, plain))
         if question:
             asked[question.text] = question
     return list(asked.values())
@@ -129,7 +139,8 @@ class Lessons:
     """An endless source of batches.
 
     rng draws scenes and questions, noise draws grain; images: pictures in a batch of scenes (other kinds take
-    what costs about as much); questions: about each scene.
+    what costs about as much); questions: about each scene; variety: share of batches that are worded and dressed
+    in any way, the others being canonical questions and nothing else.
     """
 
     def __init__(
@@ -140,14 +151,18 @@ class Lessons:
         images: int = 36,
         questions: int = 6,
         renderer: Renderer = TRAINING,
+        variety: float = 1.0,
     ):
         self.writer, self.rng, self.noise = writer, rng, noise
         self.images, self.questions, self.renderer = images, questions, renderer
+        self.variety = variety
+        self._plain = False  # the batch being made
 
     def make(self, kind: str, answers: bool = True) -> Batch:
         """One batch; kind is one of KINDS.  answers: with conversations, or pictures and marks only."""
         rng = self.rng
         size = sample_size(rng)
+        self._plain = rng.random() > self.variety
         groups, visions, marks, asked = getattr(self, f"_{kind}")(size)
         if not answers:
             return Batch(groups, marks, None, [])
@@ -159,7 +174,7 @@ class Lessons:
                 text_first = kind == "text_first" or (kind != "scene" and rng.random() < 0.1)
                 new_rows, new_questions = rows_about(
                     rng, self.writer, about, [visions[block] for block in blocks], blocks,
-                    text_first=text_first, system_share=system_share,
+                    text_first=text_first, plain=self._plain, system_share=system_share,
                 )  # fmt: skip
                 rows += new_rows
                 questions += new_questions
@@ -176,7 +191,8 @@ class Lessons:
         scenes = [shapes.sample_scene(self.rng, *size) for _ in range(count or self.images)]
         group, visions = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
         asked = [
-            ([block], ask_all(self.rng, scene, questions or self.questions)) for block, scene in enumerate(scenes)
+            ([block], ask_all(self.rng, scene, questions or self.questions, self._plain))
+            for block, scene in enumerate(scenes)
         ]
         return [group], visions, [scene_marks(scene) for scene in scenes], asked
 
@@ -196,7 +212,10 @@ class Lessons:
             group, places = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
             groups.append(group)
             visions += places
-        asked = [([i, half + i], ask_both(rng, *pair)) for i, pair in enumerate(zip(firsts, seconds, strict=True))]
+        asked = [
+            ([i, half + i], ask_both(rng, *pair, self._plain))
+            for i, pair in enumerate(zip(firsts, seconds, strict=True))
+        ]
         return groups, visions, [scene_marks(scene) for scene in firsts + seconds], asked
 
     def _clip(self, size: tuple[int, int]) -> tuple:
@@ -206,10 +225,13 @@ class Lessons:
         pictures = [frame for clip in clips for frame in self.renderer.clip(clip, self.noise)]
         group, visions = self._see(pictures, frames // 2)
         asked = [
-            ([block], [shapes.ask_clip(rng, clip, kind, sample_phrasing(rng)) for kind in shapes.CLIP_KINDS])
+            (
+                [block],
+                [shapes.ask_clip(rng, clip, kind, sample_phrasing(rng, self._plain)) for kind in shapes.CLIP_KINDS],
+            )
             for block, clip in enumerate(clips)
         ]
-        return [group], visions, [], asked
+        return [group], visions, [marks for clip in clips for marks in clip_marks(clip)], asked
 
     def _read(self, size: tuple[int, int]) -> tuple:
         rng = self.rng
@@ -219,9 +241,14 @@ class Lessons:
         pictures = [self.renderer.number(number, self.noise) for number in numbers]
         pictures += [self.renderer.chart(chart, self.noise) for chart in bars]
         group, visions = self._see(pictures)
-        asked = [([i], [charts.ask_number(rng, n, sample_phrasing(rng))]) for i, n in enumerate(numbers)]
+        asked = [
+            ([i], [charts.ask_number(rng, n, sample_phrasing(rng, self._plain))]) for i, n in enumerate(numbers)
+        ]
         asked += [
-            ([half + i], [charts.ask_chart(rng, c, kind, sample_phrasing(rng)) for kind in charts.CHART_KINDS])
+            (
+                [half + i],
+                [charts.ask_chart(rng, c, kind, sample_phrasing(rng, self._plain)) for kind in charts.CHART_KINDS],
+            )
             for i, c in enumerate(bars)
         ]
         return [group], visions, [*map(number_marks, numbers), *map(chart_marks, bars)], asked

@@ -5,6 +5,7 @@
 First the vision tower alone learns to say, for each of its 16 to 25 tokens, which shape, digit or bar has its
 middle there (a dense lesson, for which a picture is worth 25 answers); then the whole model learns to answer,
 and the dense lesson fades. Matrices are trained with Muon (Jordan, 2024), the rest with AdamW.
+Wording comes by and by: first the canonical questions, from which looking is learnt quickly, then all others.
 The budget is CPU time, so that a busy machine trains as long as a quiet one. A complete model directory is
 written every few minutes, from a running mean of the weights, and training can go on from where it stopped.
 Leaves out everything that needs more than one thread.
@@ -16,6 +17,7 @@ import argparse
 import random
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmkit.zoo.conversation import Writer
-from mmkit.zoo.lessons import COLOR_CLASS, THING_CLASS, Batch, Lessons, Mark
+from mmkit.zoo.lessons import COLOR_CLASS, MOTION_CLASS, THING_CLASS, Batch, Lessons, Mark
 from mmkit.zoo.qwen2_vl import build_model, build_processor, save, train_tokenizer
 from mmkit.zoo.qwen2_vl_forward import MERGE, QwenForward, exact
 
@@ -37,25 +39,32 @@ class Settings:
     minutes: float = 70.0  # CPU time
     seed: int = 0
     tower_first: float = 0.12  # share of the budget for the vision tower alone
-    decay_from: float = 0.4  # share of the budget after which the learning rate falls
+    answers_rate: float = 0.6  # learning rate by its peak where answers begin; from there it falls to a fiftieth
+    variety_by: float = 0.45  # share of the budget at which most questions are worded and dressed in any way
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     weight_decay: float = 0.05
     warm_up: int = 80  # steps
     mean_decay: float = 0.998  # of the running mean of the weights
-    images: int = 36  # in a step of scenes
+    images: int = 24  # in a step of scenes
     questions: int = 6  # about each
     report_every: float = 120.0  # CPU seconds
     save_every: float = 420.0
     shares: tuple[tuple[str, float], ...] = (
-        ("scene", 0.50), ("text_first", 0.08), ("pair", 0.17), ("clip", 0.09), ("read", 0.16),
+        ("scene", 0.50), ("text_first", 0.06), ("pair", 0.16), ("clip", 0.12), ("read", 0.16),
     )  # fmt: skip
 
 
-class DenseLesson(nn.Module):
-    """What a vision token should know: the colour and the thing whose middle it covers, and where that is.
+def answer_weights(owner: list[tuple[int, int, int]]) -> Tensor:
+    """Weight of each token to predict: 1 / sqrt(tokens of its answer), so that captions do not drown words."""
+    length = Counter(owner)
+    return torch.tensor([length[answer] ** -0.5 for answer in owner])
 
-    Three linear heads on the tower's features; they are thrown away after training.
+
+class DenseLesson(nn.Module):
+    """What a vision token should know: colour, thing and motion whose middle it covers, and where that is.
+
+    Four linear heads on the tower's features; they are thrown away after training.
     """
 
     def __init__(self, hidden: int):
@@ -63,6 +72,7 @@ class DenseLesson(nn.Module):
         self.color = nn.Linear(hidden, 1 + len(COLOR_CLASS))
         self.thing = nn.Linear(hidden, 1 + len(THING_CLASS))
         self.place = nn.Linear(hidden, 2)
+        self.motion = nn.Linear(hidden, 1 + len(MOTION_CLASS))
 
     def forward(self, features: Tensor, grid: tuple[int, int], marks: list[list[Mark]]) -> Tensor:
         """Loss, a scalar. features: (N, gh * gw, hidden); grid: (gh, gw) in merged tokens."""
@@ -71,11 +81,12 @@ class DenseLesson(nn.Module):
         rows, columns = np.divmod(np.arange(gh * gw), gw)
         middle = np.stack(((columns + 0.5) / gw, (rows + 0.5) / gh), -1).astype(np.float32)
         place = np.tile(middle, (N, 1, 1))  # N gh*gw 2
-        color, thing, seen = (np.zeros((N, gh * gw), np.int64) for _ in range(3))
+        color, thing, motion, seen = (np.zeros((N, gh * gw), np.int64) for _ in range(4))
         for i, image in enumerate(marks):
-            for x, y, color_class, thing_class in image:
+            for x, y, *classes in image:
                 cell = min(gh - 1, int(y * gh)) * gw + min(gw - 1, int(x * gw))
-                color[i, cell], thing[i, cell], place[i, cell] = color_class, thing_class, (x, y)
+                color[i, cell], thing[i, cell], motion[i, cell] = classes
+                place[i, cell] = x, y
                 seen[i, cell] += 1
         weight = torch.from_numpy(np.choose(np.minimum(seen, 2), (1.0, 4.0, 0.0)).astype(np.float32)).flatten()
         features = features.reshape(N * gh * gw, -1)
@@ -85,7 +96,8 @@ class DenseLesson(nn.Module):
             return (F.cross_entropy(head(features), target, reduction="none") * weight).mean()
 
         away = (self.place(features) - torch.from_numpy(place).view(-1, 2)).abs().mean(-1)
-        return classify(self.color, color) + classify(self.thing, thing) + 4 * (away * weight).mean()
+        loss = classify(self.color, color) + classify(self.thing, thing) + 4 * (away * weight).mean()
+        return loss + classify(self.motion, motion)
 
 
 class Trainer:
@@ -113,10 +125,16 @@ class Trainer:
         self.step, self.spent = 0, 0.0
 
     def rate(self, progress: float) -> float:
-        """Learning rate by its peak: up, level, then straight down to a fiftieth."""
-        start = self.settings.decay_from
-        fall = 1 - 0.98 * max(0.0, progress - start) / (1 - start)
-        return min(1.0, (self.step + 1) / self.settings.warm_up) * max(0.02, fall)
+        """Learning rate by its peak: up, level for the tower, then lower and straight down."""
+        first = self.settings.tower_first
+        if progress < first:
+            return min(1.0, (self.step + 1) / self.settings.warm_up)
+        return 0.02 + (self.settings.answers_rate - 0.02) * max(0.0, 1 - progress) / (1 - first)
+
+    def variety(self, progress: float) -> float:
+        """Share of varied conversations: 0.1 at first, so that looking is learnt before wording, 0.85 later."""
+        first = self.settings.tower_first
+        return 0.1 + 0.75 * min(1.0, max(0.0, progress - first) / (self.settings.variety_by - first))
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, float, float]:
         """Sum of the answers' cross entropy and the fading dense lesson; and both as numbers."""
@@ -125,13 +143,14 @@ class Trainer:
         for tokens, (_, grid) in zip(features, batch.groups, strict=True):
             marks = batch.marks[at : at + len(tokens)]
             at += len(tokens)
-            if marks:
-                dense = dense + self.lesson(tokens, (grid[0] // MERGE, grid[1] // MERGE), marks)
+            dense = dense + self.lesson(tokens, (grid[0] // MERGE, grid[1] // MERGE), marks)
         dense = dense / len(batch.groups)
         if batch.packed is None:
             return dense, 0.0, dense.item()
         logits = self.forward(batch.blocks(features), batch.packed)
-        answers = F.cross_entropy(logits, batch.packed.targets)
+        each = F.cross_entropy(logits, batch.packed.targets, reduction="none")
+        weight = answer_weights(batch.packed.owner)
+        answers = (each * weight).sum() / weight.sum()
         return answers + max(0.1, 1 - 1.5 * progress) * dense, answers.item(), dense.item()
 
     def train(self) -> None:
@@ -149,7 +168,8 @@ class Trainer:
             tower_only = progress < settings.tower_first
             kind = rng.choices(kinds, shares)[0]
             if tower_only:
-                kind = "read" if rng.random() < 0.3 else "scene"
+                kind = rng.choices(("scene", "read", "clip"), (0.6, 0.3, 0.1))[0]
+            lessons.variety = self.variety(progress)
             batch = lessons.make(kind, answers=not tower_only)
             for optimizer, peak in self.optimizers:
                 optimizer.zero_grad(set_to_none=True)
@@ -225,7 +245,7 @@ class Trainer:
         state_file.with_suffix(".new").rename(state_file)
 
     def resume(self, state_file: Path, spent: float | None = None) -> None:
-        """Go on from a saved state; spent: pretend that this much of the budget (CPU seconds) is used."""
+        """Go on from a saved state, or, with `spent`, from its running mean as if so many CPU seconds were used."""
         state = torch.load(state_file, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.lesson.load_state_dict(state["lesson"])
@@ -233,6 +253,10 @@ class Trainer:
             optimizer.load_state_dict(saved)
         for mean, saved in zip(self.mean, state["mean"], strict=True):
             mean.copy_(saved)
+        if spent is not None:
+            with torch.no_grad():
+                for p, mean in zip(self.model.parameters(), self.mean, strict=True):
+                    p.copy_(mean)
         self.step = state["step"]
         self.spent = state["spent"] if spent is None else spent
 
@@ -243,7 +267,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="budget of CPU time")
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--resume", type=Path, help="a .state.pt file, written beside the model")
-    parser.add_argument("--spent", type=float, help="with --resume: CPU seconds of the budget taken as used")
+    parser.add_argument("--spent", type=float, help="with --resume: start a new schedule here, in CPU seconds")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.parent.mkdir(parents=True, exist_ok=True)
