@@ -727,7 +727,7 @@ def _mp3(data: bytes) -> Header:
         raise CorruptMedia(f"after {count} frames this MP3 loses its rhythm, and finds it again later")
     if not count:
         raise EmptyMedia("this MP3 has 0 frames of sound")
-    samples = count * first.samples
+    samples = max(1, count * first.samples - sum(_lame_padding(data, tag)))
     return Header(
         sample_rate=first.rate,
         channels=first.channels,
@@ -735,6 +735,21 @@ def _mp3(data: bytes) -> Header:
         duration=samples / first.rate,
         end=position,
     )
+
+
+def _lame_padding(data: bytes, tag: int) -> tuple[int, int]:
+    """(samples before, samples behind) the sound, which the encoder added and decoders take off; 0 if not said.
+
+    tag: where the Xing or Info header stands; LAME's part follows its fields (frames, bytes, 100 places, quality).
+    """
+    if data[tag : tag + 4] not in (b"Xing", b"Info"):
+        return 0, 0
+    flags = data[tag + 7]
+    lame = tag + 8 + 4 * (flags & 1) + 2 * (flags & 2) + 25 * (flags & 4) + (flags & 8) // 2
+    if data[lame : lame + 4] not in (b"LAME", b"Lavf", b"Lavc"):
+        return 0, 0
+    both = int.from_bytes(data[lame + 21 : lame + 24], "big")
+    return both >> 12, both & 0xFFF
 
 
 _MPEG_SYNC = re.compile(rb"\xff[\xe2-\xff]")

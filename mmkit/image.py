@@ -45,8 +45,8 @@ from mmkit.errors import (
 )
 from mmkit.recipes import Channels, ImageRecipe
 
-# A broken EXIF block is remarked on in `notes`; Pillow would print a warning as well.
-warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
+# Damage is an error or a note here; Pillow would print warnings as well, which name its own lines.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 Method = Literal["nearest", "bilinear", "bicubic"]
 WHITE = (255, 255, 255)
@@ -315,10 +315,8 @@ def scale_floats(values: np.ndarray) -> tuple[np.ndarray, str]:
         where = np.argwhere(~np.isfinite(values))[0].tolist()
         raise NonFiniteSamples(f"NaN or infinity at index {where}; repair the array first")
     if low < 0 or high > 1:
-        raise BadEncoding(
-            f"floats from {low:.4g} to {high:.4g}: pass 0..1, or uint8 0..255; "
-            "negative values often mean that it was normalised already"
-        )
+        advice = "was it normalised already?" if low < 0 else "divide by 255, or pass uint8"
+        raise BadEncoding(f"floats from {low:.4g} to {high:.4g}, expected 0..1; {advice}")
     return np.rint(values * 255).astype(np.uint8), "floats 0..1: scaled to 0..255"
 
 
@@ -549,7 +547,8 @@ def resize(
     from torchvision.transforms.v2.functional import resize as torch_resize
 
     mode = InterpolationMode("nearest-exact" if method == "nearest" else method)
-    planes = torch.from_numpy(pixels).permute(2, 0, 1)  # C H W, a view
+    pixels = np.require(pixels, requirements=["C", "W"])  # a copy only where torch cannot take a view
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)  # C H W
     resized = torch_resize(planes, list(size), interpolation=mode, antialias=antialias)
     return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
 

@@ -103,7 +103,7 @@ def read(
     source: a path, bytes, a binary file object, a `data:` URL, or another URL if `fetch` is given.
     modality: "image", "audio" or "video" if only that will do.  root: the one folder that may be read;
     relative paths start there, links are followed as long as they end inside it.  limits: the budgets.
-    fetch: function from URL to bytes; see `guarded_fetch` in the documentation for one that is safe.
+    fetch: function from URL to bytes; tests/guarded_fetch.py shows one that strangers' URLs may go to.
     Raises a MediaError that says what is wrong; never another exception.
 
     >>> read("data:image/gif;base64,R0lGODdhAQABAIABAAAAAP///ywAAAAAAQABAAACAkQBADs=").format
