@@ -410,6 +410,11 @@ class MultiModalPreprocessor:
                     f"{number} {modality} items, at most {allowed} allowed ({table}); "
                     "send fewer, or raise the limit"
                 )
+        if self.family.style == "speech" and not numbers["audio"]:
+            raise PlaceholderMismatch(
+                f"{self.family.name} writes down what it hears, and there is no clip: hand one over as audios=[...] "
+                "(vLLM 0.32 would answer from memory that nobody filled)"
+            )
         for modality in MODALITIES:
             kinds = {isinstance(source, Embedding) for source in sample.items(modality)}
             if len(kinds) > 1:
