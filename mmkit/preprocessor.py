@@ -412,7 +412,7 @@ class MultiModalPreprocessor:
                 )
         if self.family.style == "speech" and not numbers["audio"]:
             raise PlaceholderMismatch(
-                f"{self.family.name} writes down what it hears, and there is no clip: hand one over as audios=[...] "
+                f"{self.family.name} writes down what it hears, and there is no clip: hand one over, audios=[...] "
                 "(vLLM 0.32 would answer from memory that nobody filled)"
             )
         for modality in MODALITIES:
