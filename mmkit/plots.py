@@ -483,8 +483,8 @@ def levels(
     if mark:
         axes.axvline(mark[0] / 1000, color=GREY, linewidth=1, linestyle=":")
         axes.annotate(
-            mark[1], (mark[0] / 1000, 0), (4, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
-            fontsize=9, color="#555555",
+            mark[1], (mark[0] / 1000, 0.9), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="right", va="center", fontsize=9, color="#555555",
         )  # fmt: skip
     axes.set(xlabel="kHz", ylabel=ylabel, title=title, ylim=ylim)
     axes.set_xlim(min(x[0] for x, _ in lines.values()) / 1000, max(x[-1] for x, _ in lines.values()) / 1000)
@@ -624,7 +624,7 @@ def token_steps(lines: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> 
     for (name, (seconds, tokens)), colour in zip(lines.items(), (COLOURS["audio"], BLUE, PINK), strict=False):
         axes.step(seconds, tokens, where="post", color=colour, linewidth=1.8, label=name)
     axes.set(xlabel="seconds of sound", ylabel="tokens", title=title, ylim=(0, None), xlim=(0, seconds[-1]))
-    axes.legend(loc="center right")
+    axes.legend(loc="lower right")
 
 
 # --- images --------------------------------------------------------------------------------------------------
