@@ -300,11 +300,12 @@ def _clock(pts: list[int | None], stream: Any) -> tuple[np.ndarray, float, tuple
     """
     stated = float(stream.average_rate or stream.guessed_rate or 0)
     total = len(pts)
-    if None in pts or np.any(np.diff(np.array(pts, dtype=np.int64)) <= 0):
+    ordered = None not in pts and np.all(np.diff(np.array(pts, dtype=np.int64)) > 0)
+    if not ordered:
         rate = stated or 1.0
         note = "the container states no times of display: time = index / fps"
         return np.arange(total) / rate, rate, (note,)
-    times = np.array([float(tick * stream.time_base) for tick in pts])
+    times = np.array(pts, dtype=np.int64) * stream.time_base.numerator / stream.time_base.denominator
     notes = () if abs(times[0]) < 1e-9 else (f"the container's clock starts at {times[0]:g} s",)
     seconds = times - times[0]
     index = np.arange(total)
@@ -365,6 +366,9 @@ class _Kept:
         self.notes: tuple[str, ...] = ()
         self.limits = limits
         self.frames: np.ndarray | None = None
+        from av.video.reformatter import VideoReformatter
+
+        self.to_rgb = VideoReformatter()  # one for all frames: its tables are made once
 
     def missing(self) -> list[int]:
         return [index for index in self.slots if index not in self.found]
@@ -376,7 +380,9 @@ class _Kept:
         if self.frames is None:
             _check_frame_size(frame.width, frame.height, self.limits)
             _check_kept(len(self.slots), frame.height, frame.width, self.limits)
-        pixels, note = _upright(frame)
+        # One thread: the pixels are the same, and starting threads costs more than they save.
+        rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1)
+        pixels, note = _upright(rgb.to_ndarray(), frame)
         if self.frames is None:
             self.frames = np.empty((len(self.slots), *pixels.shape), dtype=np.uint8)
             self.notes = (note,) if note else ()
@@ -437,9 +443,8 @@ def _runs(packets: list[Any], wanted: dict[int, int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _upright(frame: Any) -> tuple[np.ndarray, str]:
-    """The frame as RGB (H, W, 3) the way it is meant to be seen, and a note if it was turned."""
-    pixels = frame.to_ndarray(format="rgb24")
+def _upright(pixels: np.ndarray, frame: Any) -> tuple[np.ndarray, str]:
+    """Pixels (H, W, 3) the way the frame is meant to be seen, and a note if they were turned."""
     turns, mirrored, exact = _display_matrix(frame)
     if not turns and not mirrored and exact:
         return pixels, ""
