@@ -72,8 +72,8 @@ fuzz: setup
 
 train: setup
 	$(BIN)/python -m mmkit.zoo.train_vision
-	$(BIN)/python -m mmkit.zoo.train_speech tiny-qwen2-audio
-	$(BIN)/python -m mmkit.zoo.train_speech tiny-whisper
+	$(BIN)/python -m mmkit.zoo.train_speech both
+	$(BIN)/python -m mmkit.zoo.train_speech tiny-whisper --start data/models/tiny-whisper
 
 clean:
 	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis
