@@ -115,14 +115,18 @@ def clip_marks(clip: shapes.Clip) -> list[list[Mark]]:
     return [[((ax + bx) / 2 / scene.width, (ay + by) / 2 / scene.height, *classes)] for (ax, ay), (bx, by) in pairs]
 
 
+# What is asked of a scene: each kind as often as it is hard to learn.
+ASKED = (*shapes.SINGLE_KINDS, "color", "color", "is_there", "is_there", "count_color")
+
+
 def ask_all(rng: random.Random, scene: shapes.Scene, limit: int, plain: bool = False) -> list[Question]:
-    """A caption and up to `limit` - 1 other questions on a scene, in random order."""
-    kinds = list(shapes.SINGLE_KINDS[1:])
-    rng.shuffle(kinds)
-    asked = [shapes.ask(rng, scene, kind, sample_phrasing(rng, plain)) for kind in ["caption", *kinds]]
-    asked = [question for question in asked if question][:limit]
-    rng.shuffle(asked)
-    return asked
+    """Up to `limit` different questions on a scene, in random order."""
+    asked: dict[str, Question] = {}
+    for kind in rng.sample(ASKED, len(ASKED)):
+        question = shapes.ask(rng, scene, kind, sample_phrasing(rng, plain))
+        if question and len(asked) < limit:
+            asked[question.text] = question
+    return list(asked.values())
 
 
 def ask_both(rng: random.Random, first: shapes.Scene, second: shapes.Scene, plain: bool = False) -> list[Question]:

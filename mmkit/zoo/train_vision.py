@@ -39,7 +39,7 @@ class Settings:
     minutes: float = 70.0  # CPU time
     seed: int = 0
     tower_first: float = 0.12  # share of the budget for the vision tower alone
-    answers_rate: float = 0.6  # learning rate by its peak where answers begin; from there it falls to a fiftieth
+    answers_rate: float = 1.2  # learning rate by its peak where answers begin; from there it falls to a fiftieth
     variety_by: float = 0.45  # share of the budget at which most questions are worded and dressed in any way
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
@@ -51,7 +51,7 @@ class Settings:
     report_every: float = 120.0  # CPU seconds
     save_every: float = 420.0
     shares: tuple[tuple[str, float], ...] = (
-        ("scene", 0.50), ("text_first", 0.06), ("pair", 0.16), ("clip", 0.12), ("read", 0.16),
+        ("scene", 0.54), ("text_first", 0.06), ("pair", 0.17), ("clip", 0.05), ("read", 0.18),
     )  # fmt: skip
 
 
