@@ -648,7 +648,7 @@ def _as_photo(figure: plt.Figure, title: str) -> Photo:
     import io
 
     buffer = io.BytesIO()
-    options = {"quality": 88, "subsampling": 0, "optimize": True}
+    options = {"quality": 60, "optimize": True, "progressive": True}
     figure.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=options)
     plt.close(figure)
     return Photo(buffer.getvalue(), title)
@@ -688,8 +688,8 @@ def patch_grid(
     trace: draw the way through the first so many patches.
     """
     rows, columns = numbers.shape
-    figure, axis = plt.subplots(figsize=(7, 7 * rows / columns + 0.4))
-    axis.imshow(picture // 2 + 128)
+    figure, axis = plt.subplots(figsize=(5.2, 5.2 * rows / columns + 0.35))
+    axis.imshow(picture // 2 + 128, interpolation="bicubic")
     for row in range(rows + 1):
         axis.axhline(row * patch - 0.5, color="black", linewidth=1.8 if row % merge == 0 else 0.4)
     for column in range(columns + 1):
@@ -730,7 +730,8 @@ def weights(matrices: dict[str, np.ndarray], title: str) -> None:
         limit = max(np.abs(each).max() for each in matrices.values())
         shown = axis.imshow(matrix, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
         unread = int((matrix == 0).all(axis=0).sum())
-        axis.set(xlabel="old pixel", title=f"{name}: {unread} of {matrix.shape[1]} never read")
+        axis.set(xlabel="old pixel")
+        axis.set_title(f"{name}: {unread} of {matrix.shape[1]} never read", fontsize=9.5)
     axes[0][0].set_ylabel("new pixel")
     figure.colorbar(shown, ax=axes[0].tolist(), label="weight", shrink=0.9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)

@@ -564,6 +564,16 @@ def test_uint8_features_are_the_floats_before_normalising():
         np.testing.assert_array_equal(image.normalize(raw, recipe.mean, recipe.std, axis=1), ready)
 
 
+def test_views_and_read_only_arrays_are_taken_without_a_warning():
+    pixels = noise(40, 60)
+    locked = pixels.copy()
+    locked.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for same in (locked, pixels[::-1][::-1], np.asfortranarray(pixels)):
+            np.testing.assert_array_equal(resize(same, (20, 20)), resize(pixels, (20, 20)))
+
+
 def test_features_refuse_what_is_no_picture():
     for wrong in (noise(4, 4).astype(np.float32), noise(4, 4)[..., 0], noise(4, 4, channels=4)):
         with pytest.raises(BadEncoding, match="load_image"):
