@@ -221,11 +221,11 @@ def _png(data: bytes) -> Header:
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         if end > len(data):
-            name = kind.decode("ascii", "backslashreplace")
+            name = ascii(kind.decode("latin-1"))
             raise TruncatedMedia(f"chunk {name} of this PNG needs {end - len(data)} bytes more than there are")
         stored = struct.unpack_from(">I", data, end - 4)[0]
         if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != stored:
-            name = kind.decode("ascii", "backslashreplace")
+            name = ascii(kind.decode("latin-1"))
             raise CorruptMedia(f"the checksum of chunk {name} of this PNG is wrong")
         if (position == 8) != (kind == b"IHDR"):
             raise CorruptMedia("the header chunk of this PNG is not the first, or not the only one")

@@ -325,13 +325,13 @@ def _clock(pts: list[int | None], stream: Any) -> tuple[np.ndarray, float, tuple
 
 
 def _declared(container: Any, stream: Any, packets: list[Any], fps: float) -> int:
-    """How many frames the container says it shows; 0 where it does not say."""
+    """How many frames the container says it shows; 0 where it does not say, one less where a duration says it."""
     if stream.frames:
         return stream.frames - sum(packet.is_discard for packet in packets)
     seconds = _tagged_duration(stream.metadata)
     if seconds is None and len(container.streams) == 1 and container.duration:
         seconds = container.duration / 1_000_000  # AV_TIME_BASE
-    return round(seconds * fps) if seconds else 0
+    return round(seconds * fps) - 1 if seconds else 0  # the last frame's own duration may be left out
 
 
 def _tagged_duration(tags: dict[str, str]) -> float | None:
@@ -348,9 +348,9 @@ def _check_missing(there: int, promised: int, what: str) -> tuple[str, ...]:
     if there >= promised:
         return ()
     said = f"{there} {what.format(promised)}"
-    if there < (1 - MISSING_SHARE) * promised - 1:  # one frame is rounding
+    if there < (1 - MISSING_SHARE) * promised - 1:  # of a short video, one frame is more than the share
         raise TruncatedMedia(f"only {said}; send the whole file")
-    return (said,) if promised - there > 1 or "asked" in what else ()
+    return (said,)
 
 
 # ------------------------------------------------------------------------------------- decoding what is needed
