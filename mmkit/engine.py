@@ -14,6 +14,7 @@ import contextlib
 import gc
 import importlib.util
 import io
+import logging
 import math
 import os
 import sys
@@ -333,19 +334,23 @@ def to_answer(output: Any, notes: tuple[str, ...]) -> Answer:
 def quiet() -> Iterator[None]:
     """Keep what vLLM, torch and their C++ parts print out of stdout and stderr; errors still raise.
 
-    The file descriptors are turned away too: part of the noise is written by C++ and holds thread numbers.
+    The file descriptors are turned away too: part of the noise is written by C++ and holds thread numbers. So are
+    log handlers, which keep the stream that they began with: in a notebook that is not the descriptor.
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    disabled = logging.root.manager.disable
     with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         saved = os.dup(1), os.dup(2)
+        logging.disable(logging.WARNING)
         try:
             os.dup2(sink.fileno(), 1)
             os.dup2(sink.fileno(), 2)
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 yield
         finally:
+            logging.disable(disabled)
             os.dup2(saved[0], 1)
             os.dup2(saved[1], 2)
             os.close(saved[0])
