@@ -52,6 +52,9 @@ SYSTEM_PROMPTS = (
 )
 
 
+ANSWERS = (*DIRECTIONS, "top", "bottom", "yes", "no", "first", "second")
+
+
 def training_text() -> Iterator[str]:
     """Lines with every word that the model needs, the common ones more often: food for the tokenizer."""
     rng = random.Random(1)
@@ -63,7 +66,8 @@ def training_text() -> Iterator[str]:
             slots = {"color": color, "shape": shape, "shapes": shape + "s", "a": a}
             yield rng.choice(phrasings).format(**slots)
         yield f"{with_article(color)} {shape}, a {color} {shape} and an {color} {shape}"
-        yield rng.choice(NUMBER_WORDS) + " " + rng.choice((*DIRECTIONS, "top", "bottom", "yes", "no"))
+        yield from (color, shape, rng.choice(NUMBER_WORDS), rng.choice(ANSWERS))  # an answer is one token
+        yield rng.choice(NUMBER_WORDS) + " " + rng.choice(ANSWERS)
         yield "first second picture photo drawing Please Question Now, Look at Answer briefly in one word"
         yield f"no shapes\nuser\nassistant\nsystem\n {color} {shape} crosses"
     yield from SYSTEM_PROMPTS * 20
@@ -121,8 +125,8 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLProcessor:
 def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Qwen2VLForConditionalGeneration:
     """An untrained model: vision tower of 3 layers, decoder of 3 layers, 128 wide, tied embeddings.
 
-    The rotary base is small (30) because positions are: at the usual million, the height and width of a grid
-    of 4 x 4 would turn the slow dimensions by nothing.
+    The rotary base is 1000: at the usual million, the height of a grid of 4 x 4 would turn its dimensions by
+    nothing; at 30, every dimension turns within a sentence, and a word finds its shape only from one distance.
     """
     import torch
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
@@ -133,7 +137,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Qwen2VLFor
         "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
         "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "initializer_range": 0.05,
         "tie_word_embeddings": True, "bos_token_id": 0, "pad_token_id": 0, "eos_token_id": token_id("<|im_end|>"),
-        "rope_parameters": {"rope_type": "default", "type": "mrope", "rope_theta": 30.0,
+        "rope_parameters": {"rope_type": "default", "type": "mrope", "rope_theta": 1000.0,
                             "mrope_section": [4, 6, 6]},
     }  # fmt: skip
     vision = {

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmkit.zoo import shapes
 from mmkit.zoo.conversation import Writer
 from mmkit.zoo.lessons import COLOR_CLASS, MOTION_CLASS, THING_CLASS, Batch, Lessons, Mark
 from mmkit.zoo.qwen2_vl import build_model, build_processor, save, train_tokenizer
@@ -39,8 +40,9 @@ class Settings:
     minutes: float = 70.0  # CPU time
     seed: int = 0
     tower_first: float = 0.12  # share of the budget for the vision tower alone
-    answers_rate: float = 1.2  # learning rate by its peak where answers begin; from there it falls to a fiftieth
-    variety_by: float = 0.45  # share of the budget at which most questions are worded and dressed in any way
+    answers_rate: float = 0.8  # learning rate by its peak where answers begin; from there it falls to a fiftieth
+    variety_from: float = 0.30  # share of the budget at which other wordings, pairs and dressing come in ...
+    variety_by: float = 0.55  # ... and at which most questions have them
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -50,8 +52,9 @@ class Settings:
     questions: int = 6  # about each
     report_every: float = 120.0  # CPU seconds
     save_every: float = 420.0
+    first_shares: tuple[tuple[str, float], ...] = (("scene", 0.70), ("read", 0.24), ("clip", 0.06))
     shares: tuple[tuple[str, float], ...] = (
-        ("scene", 0.54), ("text_first", 0.06), ("pair", 0.17), ("clip", 0.05), ("read", 0.18),
+        ("scene", 0.52), ("text_first", 0.05), ("pair", 0.19), ("clip", 0.06), ("read", 0.18),
     )  # fmt: skip
 
 
@@ -124,6 +127,19 @@ class Trainer:
         self.mean = [p.detach().clone() for p in self.model.parameters()]
         self.step, self.spent = 0, 0.0
 
+    @torch.no_grad()
+    def words_from_lesson(self) -> None:
+        """Start the embedding of each colour's, shape's and digit's word on the direction in which the tower says
+        it, so that a word in a question already resembles what it asks for."""
+        encode = self.processor.tokenizer.convert_tokens_to_ids
+        rows = self.model.model.language_model.embed_tokens.weight
+        for head, classes in ((self.lesson.color, COLOR_CLASS), (self.lesson.thing, THING_CLASS)):
+            for word, number in classes.items():
+                direction = 0.8 * F.normalize(head.weight[number], dim=0)
+                for token in (word, f"Ġ{word}", f"Ġ{shapes.plural(word)}"):
+                    if encode(token) is not None:
+                        rows[encode(token)] = direction + 0.3 * rows[encode(token)]
+
     def rate(self, progress: float) -> float:
         """Learning rate by its peak: up, level for the tower, then lower and straight down."""
         first = self.settings.tower_first
@@ -133,8 +149,8 @@ class Trainer:
 
     def variety(self, progress: float) -> float:
         """Share of varied conversations: 0.1 at first, so that looking is learnt before wording, 0.85 later."""
-        first = self.settings.tower_first
-        return 0.1 + 0.75 * min(1.0, max(0.0, progress - first) / (self.settings.variety_by - first))
+        start, end = self.settings.variety_from, self.settings.variety_by
+        return 0.1 + 0.75 * min(1.0, max(0.0, progress - start) / (end - start))
 
     def loss(self, batch: Batch, progress: float) -> tuple[Tensor, float, float]:
         """Sum of the answers' cross entropy and the fading dense lesson; and both as numbers."""
@@ -156,17 +172,21 @@ class Trainer:
     def train(self) -> None:
         settings = self.settings
         budget = settings.minutes * 60
-        kinds, shares = zip(*settings.shares, strict=True)
         clock, last_report, last_save = time.process_time(), self.spent, self.spent
         begun = self.spent
         rng = random.Random(f"{settings.seed} {self.step}")
         noise = np.random.default_rng([settings.seed, self.step])
         lessons = Lessons(self.writer, rng, noise, settings.images, settings.questions)
         levels: dict[str, float] = {}
+        was_tower = self.spent < settings.tower_first * budget
         while self.spent < budget:
             progress = self.spent / budget
             tower_only = progress < settings.tower_first
-            kind = rng.choices(kinds, shares)[0]
+            if was_tower and not tower_only:
+                self.words_from_lesson()
+            was_tower = tower_only
+            shares = settings.first_shares if progress < settings.variety_from else settings.shares
+            kind = rng.choices(*zip(*shares, strict=True))[0]
             if tower_only:
                 kind = rng.choices(("scene", "read", "clip"), (0.6, 0.3, 0.1))[0]
             lessons.variety = self.variety(progress)
