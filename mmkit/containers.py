@@ -935,6 +935,12 @@ def _float(raw: bytes) -> float:
     return struct.unpack(">f" if len(raw) == 4 else ">d", raw)[0] if len(raw) in (4, 8) else 0.0
 
 
+def _unsigned(raw: bytes) -> int:
+    if len(raw) > 8:
+        raise CorruptMedia(f"a number of this file has {len(raw)} bytes; it can have at most 8")
+    return int.from_bytes(raw, "big")
+
+
 def _finite(value: float) -> float:
     return value if 0.0 <= value < 1e9 else 0.0
 
@@ -943,7 +949,7 @@ def _matroska_duration(data: bytes, start: int, end: int) -> float:
     scale, length = 1_000_000, 0.0  # nanoseconds a tick, ticks
     for name, first, last in _ebml(data, start, end):
         if name == 0x2AD7B1:
-            scale = int.from_bytes(data[first:last], "big")
+            scale = _unsigned(data[first:last])
         elif name == 0x4489:
             length = _float(data[first:last])
     return _finite(length * scale / 1e9)
@@ -960,11 +966,11 @@ def _matroska_tracks(data: bytes, start: int, end: int) -> dict:
             for field, here, behind in _ebml(data, inner, min(stop, end)):
                 raw = data[here:behind]
                 if kind == 0xE0 and field in (0xB0, 0xBA):
-                    facts.setdefault("width" if field == 0xB0 else "height", int.from_bytes(raw, "big"))
+                    facts.setdefault("width" if field == 0xB0 else "height", _unsigned(raw))
                 if kind == 0xE1 and field == 0xB5:
                     facts.setdefault("rate", round(_finite(_float(raw))))
                 if kind == 0xE1 and field == 0x9F:
-                    facts.setdefault("channels", int.from_bytes(raw, "big"))
+                    facts.setdefault("channels", _unsigned(raw))
     return facts
 
 

@@ -223,7 +223,8 @@ def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
     if not pts:
         raise EmptyMedia("no frame of it can be decoded")
     times, fps, notes = _clock(pts, stream)
-    missing = _check_missing(len(pts), _declared(container, stream, packets, fps), "of {} declared frames")
+    declared = _declared(container, stream, packets, times, fps)
+    missing = _check_missing(len(pts), declared, "of {} declared frames")
     return _Survey(stream, packets, pts, by_pts, times, fps, (*missing, *notes, *_shape_notes(stream)))
 
 
@@ -324,10 +325,15 @@ def _clock(pts: list[int | None], stream: Any) -> tuple[np.ndarray, float, tuple
     return times, mean, (*notes, varies)
 
 
-def _declared(container: Any, stream: Any, packets: list[Any], fps: float) -> int:
-    """How many frames the container says it shows; 0 where it does not say, one less where a duration says it."""
+def _declared(container: Any, stream: Any, packets: list[Any], times: np.ndarray, fps: float) -> int:
+    """How many frames the container says it shows; 0 where it does not say, one less where a duration says it.
+
+    At a variable rate a duration says nothing: the last frame may stand for an hour.
+    """
     if stream.frames:
         return stream.frames - sum(packet.is_discard for packet in packets)
+    if np.any(np.abs((times - times[0]) * fps - np.arange(len(times))) >= 0.5):
+        return 0
     seconds = _tagged_duration(stream.metadata)
     if seconds is None and len(container.streams) == 1 and container.duration:
         seconds = container.duration / 1_000_000  # AV_TIME_BASE

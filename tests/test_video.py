@@ -185,6 +185,14 @@ def test_variable_rate_metadata_tells_true_seconds():
     assert any("variable frame rate" in note for note in video.notes)
 
 
+def test_a_last_frame_that_stands_long_is_no_truncation():
+    """A recording of a screen: ten frames at once, one after a minute; Matroska states only the duration."""
+    times = [*np.arange(10) / 25, 60.0]
+    video = load_video(encode(index_frames(11), times=times, container="matroska"))
+    assert video.total_frames == 11
+    assert not any("declared" in note for note in video.notes)
+
+
 def test_metadata_has_the_keys_of_vllm():
     meta = load_video(encode(SHORT, fps=8), count=4).metadata
     assert meta == {
@@ -540,6 +548,17 @@ def test_text_tag_that_is_not_utf8():
         output.mux(stream.encode(None))
     with pytest.raises(CorruptMedia, match="UTF-8"):
         load_video(buffer.getvalue().replace(b"A" * 20, b"\xb5\xe7\xd3\xb0" * 5))
+
+
+@pytest.mark.parametrize("name", [b"\x2a\xd7\xb1", b"\xb0"], ids=["ticks", "width"])
+def test_matroska_number_that_is_longer_than_a_number(name):
+    """Found by mutation: a length field that grows gives a Python integer that no float can hold."""
+    data = bytearray(encode(index_frames(40), container="matroska"))
+    tracks = data.index(b"\x16\x54\xae\x6b")
+    at = data.index(name, 0 if len(name) == 3 else data.index(b"\xe0", tracks)) + len(name)
+    data[at : at + 2] = struct.pack(">H", 0x4000 | 3000)  # 3,000 bytes long
+    with pytest.raises(CorruptMedia):
+        load_video(bytes(data))
 
 
 def test_one_frame():
