@@ -97,9 +97,13 @@ def check(
     if model is None:
         judge = ItemJudge(root)
     else:
+        from mmkit.engine import Settings
         from mmkit.preprocessor import MultiModalPreprocessor
 
-        judge = MultiModalPreprocessor(model, root=root)
+        limits = Settings()  # those of `answer`
+        judge = MultiModalPreprocessor(
+            model, root=root, max_items=dict(limits.max_items), max_model_len=limits.max_model_len
+        )
     rows = errors = 0
     for found in judge_rows(read_rows(source), judge):
         rows, errors = rows + 1, errors + ("error" in found)
