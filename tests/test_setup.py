@@ -54,9 +54,9 @@ def test_import_is_quick_and_light():
 def test_layers_import_only_downwards():
     """DESIGN's layers; `zoo` trains models and may use all below it."""
     layers = [
-        {"errors", "media", "recipes", "kernels", "shipped"},
+        {"errors", "shipped", "containers", "media", "recipes", "kernels"},
         {"text", "image", "audio", "video"},
-        {"tokens", "prompts", "fusion"},
+        {"tokens", "prompts", "fusion", "families"},
         {"preprocessor", "batch", "rows"},
         {"engine", "models", "zoo"},
         {"cli", "demo", "doctor", "compat", "starter", "scale"},
