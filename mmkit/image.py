@@ -124,6 +124,8 @@ def decode(
     _check_pixels(image.width, image.height, limits)
     if image.format == "JPEG" and image.mode in ("RGB", "L"):
         return _decode_jpeg(data, image)
+    if image.format == "JPEG":  # CMYK: Pillow fills in grey, without a word, what the data do not reach
+        _guarded(_whole_jpeg, data)
     pixels, notes = _guarded(_pil_to_rgb, image, background)
     if form == "png" and _ends_black(image) and (missing := png_missing(data)):
         raise TruncatedMedia(f"{missing} bytes of this PNG's pixels are missing")
@@ -171,6 +173,17 @@ def _guarded(function: Callable, *arguments: Any) -> Any:
         if isinstance(error, EOFError) or "truncated" in str(error).lower():
             raise TruncatedMedia("the file ends before the picture does", cause=error) from error
         raise CorruptMedia(f"the decoder gave up ({type(error).__name__})", cause=error) from error
+
+
+def _whole_jpeg(data: bytes) -> None:
+    """Raise TruncatedMedia for a CMYK JPEG whose data end early; other damage is Pillow's to judge."""
+    import simplejpeg
+
+    try:
+        simplejpeg.decode_jpeg(data, "CMYK")
+    except ValueError as error:
+        if "premature end" in str(error).lower():
+            raise TruncatedMedia("the JPEG data end before the picture does", cause=error) from error
 
 
 def _decode_jpeg(data: bytes, image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -710,12 +723,15 @@ def patchify_picture(
     Cuts bytes rather than floats, and normalises one frame rather than temporal_patch copies of it: a block of
     patches at a time, which is still in the cache when its copies are written.
     """
+    import torch
+
     pt, area, block = recipe.temporal_patch, recipe.patch**2, 512
     if dtype == "uint8":
         return patchify(resized, recipe.patch, recipe.merge, pt)
     patches, grid = patchify(resized, recipe.patch, recipe.merge, 1)
     channels = patches.reshape(len(patches), 3, area)
-    values = np.empty((len(patches), 3, pt, area), np.float32)
+    # torch's memory: numpy asks the system for huge pages, which it may take long to find for a large array.
+    values = torch.empty((len(patches), 3, pt, area)).numpy()
     for at in range(0, len(patches), block):
         normal = normalize(channels[at : at + block], recipe.mean, recipe.std, axis=1)
         values[at : at + block] = normal[:, :, None]

@@ -433,6 +433,11 @@ bad(
     lambda f: picture("JPEG")[: len(picture("JPEG")) // 2] + b"\xff\xd9",
     TruncatedMedia,
 )
+bad(37, "half-cmyk-jpeg-with-end", "image",
+    lambda f: picture("JPEG", "CMYK")[: len(picture("JPEG", "CMYK")) // 2] + b"\xff\xd9",
+    TruncatedMedia)  # fmt: skip
+bad(37, "half-progressive-with-end", "image",
+    lambda f: picture("JPEG", progressive=True)[:546] + b"\xff\xd9", TruncatedMedia)  # fmt: skip
 bad(38, "20-byte-jpeg", "image", lambda f: picture("JPEG")[:20], CorruptMedia)
 bad(39, "cut-png", "image", lambda f: picture()[:-40], TruncatedMedia)
 bad(39, "png-checksum", "image", lambda f: picture()[:60] + b"X" + picture()[61:], CorruptMedia)
