@@ -74,7 +74,7 @@ def _store_small_figures() -> None:
         full, palette = BytesIO(), BytesIO()
         figure.savefig(full, format="png", bbox_inches="tight")
         picture = Image.open(full).convert("RGB")
-        picture.quantize(128, dither=Image.Dither.NONE).save(palette, "PNG", optimize=True)
+        picture.quantize(128, kmeans=3, dither=Image.Dither.NONE).save(palette, "PNG", optimize=True)
         return palette.getvalue()
 
     shell.display_formatter.formatters["image/png"].for_type(Figure, small)
