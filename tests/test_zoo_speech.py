@@ -432,6 +432,17 @@ def test_a_few_steps_learn_one_batch(name):
     assert losses[-1] < 0.5 * losses[0]
 
 
+def test_traits_loss_counts_what_is_known_within_each_clip():
+    truths = [Truth(("one",), "fast", None), Truth(sound="beep"), Truth(("go",), "slow", "high")]
+    lengths = torch.tensor([3, 5, 2])
+    scores = torch.zeros(3, 5, 4)
+    assert train_speech.traits_loss(scores, lengths, truths).item() == pytest.approx(2 * np.log(2))
+    scores[0, :3, 1] = scores[2, :2, 0] = scores[2, :2, 3] = 30  # fast; slow and high
+    scores[0, 3:, 0] = scores[2, 2:, 1] = 300  # after the end
+    assert train_speech.traits_loss(scores, lengths, truths).item() < 1e-6
+    assert train_speech.traits_loss(scores, lengths, truths[1:2] * 3) == 0
+
+
 def test_every_weight_is_trained_by_one_optimiser_only(qwen):
     steerers = train_speech.optimizers(qwen.model, train_speech.Recipe(steps=1))
     held = [id(p) for optimizer, _ in steerers for group in optimizer.param_groups for p in group["params"]]

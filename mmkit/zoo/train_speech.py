@@ -7,7 +7,8 @@
     training clips -> Sampler: join, disturb -> batch_log_mel -> pupil's loss -> Muon and AdamW -> folder
 
 The loss is the cross-entropy of the answers' tokens, and, fading out, a CTC loss on what the encoder hears (Graves
-et al. 2006): it teaches where the words are long before the decoder could. Muon (Jordan et al. 2024) moves the
+et al. 2006): it teaches where the words are long before the decoder could. A third loss asks a linear layer how
+fast and how high the voice is: CTC alone makes an encoder that forgets pitch. Muon (Jordan et al. 2024) moves the
 weight matrices, AdamW the rest. The two models' encoders have the same layers, so one is trained for both; in
 the second run tiny-whisper's own gets used to its fixed window. Leaves out a GPU path: nothing here needs one.
 """
@@ -63,13 +64,14 @@ class Recipe:
     weight_decay: float = 0.05
     warm_up: int = 100  # steps
     ctc: float = 0.5  # weight of the CTC loss at the start; it falls to a tenth
+    traits: float = 0.3  # weight of the loss on how fast and how high the voice is; it falls likewise
     seed: int = 0
 
 
 RECIPES = {
     "both": Recipe(steps=4000),
     "tiny-qwen2-audio": Recipe(steps=4000),
-    "tiny-whisper": Recipe(steps=800, muon_rate=0.005, adam_rate=5e-4),
+    "tiny-whisper": Recipe(steps=800, muon_rate=0.005, adam_rate=5e-4, traits=0.0),
 }
 
 
@@ -346,6 +348,11 @@ class BothPupils(Qwen2AudioPupil):
         ids, target = self.whisper.targets(truths)
         return F.cross_entropy(self.whisper.read(states, ids)[0].flatten(0, 1), target.flatten())
 
+    def begin_with(self, folder: Path) -> None:
+        """Take all weights of a saved tiny-qwen2-audio, and of the tiny-whisper beside it."""
+        super().begin_with(folder)
+        self.whisper.begin_with(folder.parent / "tiny-whisper")
+
     def save(self, folder: Path) -> None:
         """tiny-qwen2-audio into the folder, tiny-whisper into the one of that name beside it."""
         super().save(folder)
@@ -373,13 +380,29 @@ def ctc_loss(scores: Tensor, lengths: Tensor, truths: Sequence[Truth]) -> Tensor
     )
 
 
+def traits_loss(scores: Tensor, lengths: Tensor, truths: Sequence[Truth]) -> Tensor:
+    """Cross-entropy of slow or fast and low or high, from scores (B, T, 4) averaged over each clip's length."""
+    valid = (torch.arange(scores.shape[1]) < lengths[:, None])[..., None]
+    mean = (scores * valid).sum(1) / lengths[:, None]
+    names = (("tempo", ("slow", "fast")), ("height", ("low", "high")))
+    parts = []
+    for k, (trait, values) in enumerate(names):
+        known = [(i, values.index(getattr(t, trait))) for i, t in enumerate(truths) if getattr(t, trait)]
+        if known:
+            rows, wanted = map(torch.tensor, zip(*known, strict=True))
+            parts.append(F.cross_entropy(mean[rows, 2 * k : 2 * k + 2], wanted))
+    return torch.stack(parts).sum() if parts else scores.sum() * 0.0
+
+
 def optimizers(module: nn.Module, recipe: Recipe) -> list[tuple[torch.optim.Optimizer, float]]:
     """Muon for the weight matrices inside the layers, AdamW for the rest, each with its highest rate."""
     matrices, others, plain = [], [], []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        if parameter.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "proj_out", "ctc")):
+        if parameter.ndim == 2 and not any(
+            part in name for part in ("embed", "lm_head", "proj_out", "ctc", "traits")
+        ):
             matrices.append(parameter)
         else:
             (others if parameter.ndim > 1 else plain).append(parameter)
@@ -439,7 +462,9 @@ def train(
     pupil = PUPILS[name](recipe.seed)
     if start:
         pupil.begin_with(start)
-    whole = nn.ModuleDict({"model": pupil.learns, "ctc": nn.Linear(128, 1 + len(WORDS))})
+    whole = nn.ModuleDict(
+        {"model": pupil.learns, "ctc": nn.Linear(128, 1 + len(WORDS)), "traits": nn.Linear(128, 4)}
+    )
     steerers = optimizers(whole, recipe)
     began, saved, queue, mean = time.time(), time.time(), [], {}
     for step in range(recipe.steps):
@@ -453,15 +478,17 @@ def train(
         queue = queue or sampler.batches(recipe.batch // workers)
         clips = queue.pop()
         answer, heard, lengths = pupil.loss(clips, rng, progress)
-        ctc = ctc_loss(whole["ctc"](heard), lengths, [truth for _, truth in clips])
-        weight = recipe.ctc * max(0.1, 1 - progress)
+        truths = [truth for _, truth in clips]
+        ctc = ctc_loss(whole["ctc"](heard), lengths, truths)
+        traits = traits_loss(whole["traits"](heard), lengths, truths)
+        fading = max(0.1, 1 - progress)
         whole.zero_grad(set_to_none=True)
-        (answer + weight * ctc).backward()
+        (answer + fading * (recipe.ctc * ctc + recipe.traits * traits)).backward()
         average_gradients(whole, workers)
         nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         for optimizer, _ in steerers:
             optimizer.step()
-        for key, value in (("answer", answer), ("ctc", ctc)):
+        for key, value in (("answer", answer), ("ctc", ctc), ("traits", traits)):
             mean[key] = 0.95 * mean.get(key, value.item()) + 0.05 * value.item()
         if rank:
             continue
@@ -520,6 +547,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder to write; default data/models/NAME")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the generated clips")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the highest learning rates")
     parser.add_argument("--minutes", type=float, default=math.inf, help="wall time at most")
     parser.add_argument("--start", type=Path, help="folder of a model to begin with")
     parser.add_argument("--checkpoint", type=Path, help="folder of the checkpoint on the way")
@@ -527,7 +555,13 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     torch.set_num_threads(1)
     recipe = RECIPES[given.name]
-    recipe = replace(recipe, steps=given.steps or recipe.steps, seed=given.seed)
+    recipe = replace(
+        recipe,
+        steps=given.steps or recipe.steps,
+        seed=given.seed,
+        muon_rate=given.rate * recipe.muon_rate,
+        adam_rate=given.rate * recipe.adam_rate,
+    )
     name = "tiny-qwen2-audio" if given.name == "both" else given.name
     out = given.out or Path(__file__).parents[2] / "data" / "models" / name
     train(
