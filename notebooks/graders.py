@@ -910,3 +910,107 @@ def whisper_prompt(function: Callable) -> Verdict:
         for timestamps in (False, True)
     ]
     return grade(function, reference, cases, hint="no spaces between the tokens", shrink=False)
+
+
+# --- 08_ask_about_pictures -----------------------------------------------------------------------------------
+
+
+def answered_and_right(learner: Callable) -> Verdict:
+    """08, exercise 1: answer only where sure enough: the share answered, and the share of those that are right."""
+    rng = seeded("answered_and_right")
+    cases = [
+        case("all are sure", [0.9, 0.8], [True, False], 0.5),
+        case("one is sure", [0.9, 0.3], [True, False], 0.5),
+        case("exactly at the threshold", [0.5], [True], 0.5),
+        case("nobody is sure", [0.2, 0.3], [True, False], 0.9),
+        case("no question at all", [], [], 0.5),
+        case("not sorted", [0.1, 0.9, 0.2, 0.8], [True, False, False, True], 0.75),
+    ]
+    for _ in range(30):
+        number = rng.randint(1, 9)
+        sure = [round(rng.random(), 1) for _ in range(number)]
+        cases.append(case(None, sure, [rng.random() < 0.7 for _ in sure], rng.choice([0.0, 0.3, 0.5, 0.9, 1.0])))
+
+    def reference(confidences: list[float], right: list[bool], threshold: float) -> tuple[float, float]:
+        kept = [good for sure, good in zip(confidences, right, strict=True) if sure >= threshold]
+        share = len(kept) / len(confidences) if confidences else 0.0
+        return share, sum(kept) / len(kept) if kept else 1.0
+
+    return grade(
+        learner,
+        reference,
+        cases,
+        rtol=1e-9,
+        shrink=False,  # the two lists belong together
+        hint="two numbers; the second one counts only the answers that are given",
+    )
+
+
+def phi_prompt(learner: Callable) -> Verdict:
+    """08, exercise 2: the prompt of Phi-3.5-vision, whose placeholders are numbered from 1."""
+    rng = seeded("phi_prompt")
+    texts = [
+        "What is this?",
+        "",
+        "Compare them:\nwhich is older?",
+        "{question} and {i}?",
+        "为什么？",
+        "a <|image_1|> b",
+    ]
+    cases = [
+        case("one picture", "What is this?", 1),
+        case("two pictures", "Which is older?", 2),
+        case("no picture", "Hello.", 0),
+        case("curly brackets", "What does {question} mean?", 1),
+        case("more than nine", "Count.", 11),
+        *(case(None, rng.choice(texts), rng.randint(0, 5)) for _ in range(20)),
+    ]
+
+    def reference(question: str, images: int) -> str:
+        marks = "".join(f"<|image_{i}|>\n" for i in range(1, images + 1))
+        return "<|user|>\n" + marks + question + "<|end|>\n<|assistant|>\n"
+
+    return grade(learner, reference, cases, hint="count from 1; a line break after each picture; mind the last one")
+
+
+def embeddings_fit(learner: Callable) -> Verdict:
+    """08, exercise 3: does a tensor of embeddings fit its grids?"""
+    rng = seeded("embeddings_fit")
+    cases = [
+        case("one picture", (16, 128), [(1, 8, 8)], 128, 2),
+        case("a row lost", (15, 128), [(1, 8, 8)], 128, 2),
+        case("too narrow", (16, 127), [(1, 8, 8)], 128, 2),
+        case("two pictures", (22, 128), [(1, 8, 8), (1, 4, 6)], 128, 2),
+        case("a video of four time steps", (64, 128), [(4, 8, 8)], 128, 2),
+        case("patches instead of embeddings", (64, 128), [(1, 8, 8)], 128, 2),
+        case("a batch axis", (1, 16, 128), [(1, 8, 8)], 128, 2),
+        case("flat", (2048,), [(1, 8, 8)], 128, 2),
+        case("a side that cannot be merged", (6, 128), [(1, 3, 8)], 128, 2),
+        case("both sides odd, the product fits", (9, 128), [(4, 3, 3)], 128, 2),
+        case("an empty grid", (0, 128), [(1, 0, 8)], 128, 2),
+        case("no grid", (0, 128), [], 128, 2),
+        case("no merging", (15, 64), [(1, 3, 5)], 64, 1),
+    ]
+    for _ in range(30):
+        merge = rng.choice([1, 2, 2, 3])
+        grids = [
+            (rng.randint(1, 3), merge * rng.randint(1, 4), merge * rng.randint(1, 4))
+            for _ in range(rng.randint(1, 3))
+        ]
+        rows = sum(t * h * w for t, h, w in grids) // merge**2
+        cases.append(case(None, (rows + rng.choice([0, 0, 1, -1]), 32), grids, 32, merge))
+
+    def reference(shape: tuple, grids: list[tuple], hidden: int, merge: int) -> bool:
+        if len(shape) != 2 or shape[1] != hidden or not grids:
+            return False
+        if any(min(grid) < 1 or grid[1] % merge or grid[2] % merge for grid in grids):
+            return False
+        return shape[0] == sum(t * h * w // merge**2 for t, h, w in grids)
+
+    return grade(
+        learner,
+        reference,
+        cases,
+        shrink=False,
+        hint="(rows, width): the rows of all pictures together; each side must be a multiple of merge",
+    )
