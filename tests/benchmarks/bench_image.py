@@ -38,7 +38,9 @@ LARGE = {"4000x3000 jpg": (4000, 3000, "JPEG")}
 
 def encoded(width: int, height: int, form: str) -> bytes:
     buffer = io.BytesIO()
-    harbour(1280, 960).resize((width, height), Image.Resampling.BICUBIC).save(buffer, form, **({"quality": 90} if form == "JPEG" else {}))
+    harbour(1280, 960).resize((width, height), Image.Resampling.BICUBIC).save(
+        buffer, form, **({"quality": 90} if form == "JPEG" else {})
+    )
     return buffer.getvalue()
 
 
