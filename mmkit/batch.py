@@ -228,6 +228,9 @@ def collate(
     features: dict[str, dict[str, Any]] = {
         "text": {"input_ids": torch.from_numpy(texts.ids), "attention_mask": torch.from_numpy(texts.mask)}
     }
+    for name in samples[0]["text"].keys() - features["text"].keys():  # token types: 0 where there is nothing
+        kinds = pad([s["text"][name][0].tolist() for s in samples], pad_id=0, side=side)
+        features["text"][name] = torch.from_numpy(kinds.ids)
     items: dict[str, tuple[int, ...]] = {}
     for modality in ("image", "audio", "video"):
         present = [s[modality] for s in samples if modality in s]

@@ -254,6 +254,9 @@ class MultiModalPreprocessor:
             result[modality] = {name: torch.cat([f[name] for f in features]) for name in features[0]}
         ids = self._spliced(text, expansions)
         result["text"] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if "mm_token_type_ids" in getattr(self.processor, "model_input_names", ()):  # Qwen-VL's positions need them
+            kinds = self.processor.create_mm_token_type_ids(ids.tolist())
+            result["text"]["mm_token_type_ids"] = torch.tensor(kinds, dtype=ids.dtype)
         return result
 
     def features(self, item: Item) -> dict[str, Any]:

@@ -115,8 +115,10 @@ def test_a_batch_holds_what_its_samples_hold_alone(vision):
     for batch in batches(vision, samples, max_samples=5):
         alone = [vision.preprocess(samples[row]) for row in batch.rows]
         ids, mask = batch.features["text"]["input_ids"], batch.features["text"]["attention_mask"]
-        for line, kept, one in zip(ids, mask, alone, strict=True):
+        kinds = batch.features["text"]["mm_token_type_ids"]
+        for line, kind, kept, one in zip(ids, kinds, mask, alone, strict=True):
             assert torch.equal(line[kept == 1], one["text"]["input_ids"][0])
+            assert torch.equal(kind[kept == 1], one["text"]["mm_token_type_ids"][0])
             assert kept.tolist() == sorted(kept.tolist()), "padding is on the left"
         if "image" in batch.features:
             whole = torch.cat([one["image"]["pixel_values"] for one in alone if "image" in one])

@@ -61,6 +61,7 @@ def test_features_equal_the_processor_on_the_whole_sample(vision, number):
     ours = vision.preprocess(sample)
     assert torch.equal(ours["text"]["input_ids"], whole["input_ids"])
     assert torch.equal(ours["text"]["attention_mask"], whole["attention_mask"])
+    assert torch.equal(ours["text"]["mm_token_type_ids"], torch.as_tensor(whole["mm_token_type_ids"]))
     for name in ("pixel_values", "image_grid_thw") if number else ():
         assert torch.equal(ours["image"][name], whole[name])
     assert set(ours) == ({"text", "image"} if number else {"text"})
