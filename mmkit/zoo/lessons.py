@@ -116,7 +116,7 @@ def clip_marks(clip: shapes.Clip) -> list[list[Mark]]:
 
 
 # What is asked of a scene: each kind as often as it is hard to learn.
-ASKED = (*shapes.SINGLE_KINDS, "color", "color", "is_there", "is_there", "count_color")
+ASKED = (*shapes.SINGLE_KINDS, "caption", "color", "is_there", "count_color", "where")
 
 
 def ask_all(rng: random.Random, scene: shapes.Scene, limit: int, plain: bool = False) -> list[Question]:

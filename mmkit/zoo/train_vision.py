@@ -54,7 +54,7 @@ class Settings:
     save_every: float = 420.0
     first_shares: tuple[tuple[str, float], ...] = (("scene", 0.70), ("read", 0.24), ("clip", 0.06))
     shares: tuple[tuple[str, float], ...] = (
-        ("scene", 0.52), ("text_first", 0.05), ("pair", 0.19), ("clip", 0.06), ("read", 0.18),
+        ("scene", 0.50), ("text_first", 0.05), ("pair", 0.16), ("clip", 0.06), ("read", 0.23),
     )  # fmt: skip
 
 
