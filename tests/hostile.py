@@ -739,7 +739,7 @@ bad(99, "not-utf-8", "text", b"caf\xe9", BadEncoding)
 bad(100, "empty", "prompt", sample(""), BadEncoding)
 bad(100, "10-mb", "text", "a" * 10_000_000, LimitExceeded)
 bad(100, "10-mb-in-a-sample", "prompt", sample("a" * 10_000_000), ContextOverflow)
-good(100, "mark-bomb", "text", "a" + "\u0301" * 5000, "combining marks")
+good(100, "mark-bomb", "text", "a" + "\u0301" * 5000, "combining sequence")
 for _string in RESERVED:
     good(101, _string, "prompt", sample(f"what is {_string}?", images=pictures(1)), "made plain text")
 for _string in FOREIGN:
