@@ -109,7 +109,7 @@ def test_vllm_and_transformers_say_the_same_tokens(folder):
             logits = model(**inputs).logits[0, length - 1 : -1]
         assert logits.argmax(-1).tolist() == tokens.tolist(), prompt
         right += said.outputs[0].text == question.answer
-    assert right >= 0.96 * QUESTIONS  # of all kinds, half of them by the second renderer
+    assert right >= 0.95 * QUESTIONS  # of all kinds, half of them by the second renderer
 
 
 def test_the_stored_scores_are_of_these_weights_and_reach_their_goals(folder):
