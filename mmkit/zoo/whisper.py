@@ -80,6 +80,7 @@ def make_model(tokenizer: Any, seed: int = 0) -> Any:
     model = WhisperForConditionalGeneration(config)
     table = model.model.encoder.embed_positions.weight
     table.data.copy_(sinusoids(*table.shape))
+    table.requires_grad_(True)  # unlike the published models: the decoder learns the order of the words from it
     model.generation_config = GenerationConfig(
         decoder_start_token_id=ids[PROMPT[0]],
         eos_token_id=ids[END],
