@@ -74,7 +74,7 @@ def test_tiny_whisper_says_the_same_in_vllm(clips):
         said = ids[len(start) :] if ids[: len(start)] == start else ids
         assert without_end(answer.token_ids, end) == without_end(said, end)
     right = [answer.text == truth.spoken for answer, (_, truth) in zip(answers, clips, strict=True)]
-    assert np.mean(right) > 0.85  # the scores are measured elsewhere: here, that it answers at all
+    assert np.mean(right) > 0.5  # the scores are measured elsewhere: here, that it answers at all
 
 
 def test_tiny_qwen2_audio_says_the_same_in_vllm(clips):
