@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from mmkit import errors
+from mmkit import errors as tree
 from mmkit.engine import Engine
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
 from mmkit.rows import answer_rows
@@ -118,8 +118,8 @@ def test_a_thousand_rows_killed_in_the_middle(rows, engine):
     out = (folder / "out.jsonl").read_text().splitlines()
     assert [line for place, line in enumerate(out) if place not in expected] == clean
     for place, kinds in expected.items():
-        found = getattr(errors, json.loads(out[place])["error"]["type"])
-        assert issubclass(found, tuple(getattr(errors, kind) for kind in kinds)), out[place]
+        found = getattr(tree, json.loads(out[place])["error"]["type"])
+        assert issubclass(found, tuple(getattr(tree, kind) for kind in kinds)), out[place]
     assert len({json.loads(line)["answer"] for line in clean}) > 3, "the answers tell rows apart"
 
     again = answer_rows(folder / "in.jsonl", folder / "out.jsonl", engine, max_tokens=LETTERS)
