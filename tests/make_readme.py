@@ -33,6 +33,18 @@ SHOWN = [
         "{:.0f} times as fast",
     ),
     (
+        "a 1280 x 960 JPEG to Qwen2-VL's patches, against transformers (bit-equal)",
+        "image.json",
+        ("rows", 0, "ratio"),
+        TIMES,
+    ),
+    (
+        "the same to CLIP's 224 x 224",
+        "image.json",
+        ("rows", 2, "ratio"),
+        TIMES,
+    ),
+    (
         "log-mel of 14 s padded to 30 s, against `WhisperFeatureExtractor`",
         "audio.json",
         ("log_mel", "14 s, 80 mels, padded to 30 s", "ratios", "transformers"),
