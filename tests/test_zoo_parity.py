@@ -117,3 +117,14 @@ def test_the_stored_scores_are_of_these_weights_and_reach_their_goals(folder):
     assert scores["weights"] == weights_hash(folder)
     assert scores["questions_per_kind_and_renderer"] >= 400
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 6_000_000
+    goals = {
+        "one image": 0.98,
+        "one image, second renderer alone": 0.97,
+        "two images": 0.97,
+        "video": 0.95,
+        "bar charts": 0.95,
+    }
+    for what, goal in goals.items():
+        assert scores["summary"][what] >= goal, what
+    for kind in shapes.SINGLE_KINDS:
+        assert min(by_kind[kind] for by_kind in scores["by_renderer"].values()) >= 0.95, kind
