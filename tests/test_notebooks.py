@@ -19,7 +19,7 @@ from notebooks.execute import normalise
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 # Folders of a machine, addresses in memory, clock times. ("/tmp" may be taught; "/tmp/ipykernel_1" is a leak.)
-MACHINE = re.compile(r"/home/\w|/root/|/Users/|site-packages|/tmp/\w*ipykernel|0x[0-9a-f]{7,}|\b\d\d:\d\d:\d\d\b")
+MACHINE = re.compile(r"/home/\w|/ro{2}t/|/Users/|site-packages|/tmp/\w*ipykernel|0x[0-9a-f]{7,}|\b\d\d:\d\d:\d\d\b")
 
 
 def code_cells(notebook) -> list:
