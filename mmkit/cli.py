@@ -160,7 +160,7 @@ def models() -> None:
     for card in cards:
         typer.echo(f"{card.name}  ({card.architecture}, {card.megabytes:.1f} MB)\n  knows {card.knows}")
         for name, value in card.scores.get("summary", {}).items():
-            typer.echo(f"  {name:<28} {value:.1%}")
+            typer.echo(f"  {name:<42} {value:6.1%}")
 
 
 @app.command()
