@@ -14,10 +14,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import json
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +22,7 @@ import numpy as np
 import soxr
 import torch
 import torchaudio
+from timing import interleaved
 from transformers import WhisperFeatureExtractor
 
 from mmkit.audio import log_mel, resample
@@ -40,21 +38,6 @@ def clip(seconds: float, rate: int = RATE) -> np.ndarray:
     rng = np.random.default_rng(0)
     wave = rng.normal(0, 0.1, round(seconds * rate))
     return (wave * np.abs(np.sin(np.arange(len(wave)) * 4 / rate))).astype(np.float32)
-
-
-def interleaved(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median CPU milliseconds of each side."""
-    spent: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
-    for work in sides.values():  # caches, plans and pages are not what is measured
-        work()
-        work()
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            started = time.process_time()
-            sides[name]()
-            spent[name].append(1000 * (time.process_time() - started))
-    return {name: statistics.median(values) for name, values in spent.items()}
 
 
 def bench_log_mel(seconds: float, n_mels: int, pad: bool, rounds: int) -> dict:

@@ -16,14 +16,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import io
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from PIL import Image
+from timing import interleaved
 from transformers import CLIPImageProcessor, Qwen2VLImageProcessor
 
 from mmkit.image import features, load_image
@@ -42,21 +41,6 @@ def encoded(width: int, height: int, form: str) -> bytes:
         buffer, form, **({"quality": 90} if form == "JPEG" else {})
     )
     return buffer.getvalue()
-
-
-def interleaved(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median CPU milliseconds of each side."""
-    spent: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
-    for work in sides.values():  # caches and pages are not what is measured
-        work()
-        work()
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            started = time.process_time()
-            sides[name]()
-            spent[name].append(1000 * (time.process_time() - started))
-    return {name: statistics.median(values) for name, values in spent.items()}
 
 
 def row(what: str, data: bytes, recipe, dtype: str, theirs: Callable[[bytes], dict], rounds: int) -> dict:
