@@ -40,6 +40,7 @@ from mmkit.errors import (
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Blob, Limits, check_header, content_key, read
 from mmkit.prompts import check_placeholders, neutralise
+from mmkit.text import clean_text
 
 MIN_SECONDS = 0.1  # a clip shorter than this is filled up with silence: encoders need some frames to stand on
 MAX_SHOWN = 8  # items in the table of an error
@@ -340,19 +341,14 @@ class MultiModalPreprocessor:
         """Text as the tokenizer can take it: valid, not longer than any context, control tokens broken up."""
         if not isinstance(text, str):
             raise BadEncoding(f"text is a {type(text).__name__}, not a str", modality="text")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise BadEncoding(
-                f"lone surrogate (half a character) at character {error.start}", modality="text", cause=error
-            ) from error
         if len(text) > self.context * self._longest_token:
             raise ContextOverflow(
                 f"{len(text):,} characters cannot fit a context of {self.context:,} tokens; shorten the text",
                 modality="text",
             )
-        kept, found = neutralise(text, self.reserved if reserved is None else reserved)
-        notes.extend(found)
+        clean = clean_text(text, max_characters=len(text))
+        kept, found = neutralise(clean.text, self.reserved if reserved is None else reserved)
+        notes.extend([*(f"text: {note}" for note in clean.notes), *found])
         return kept
 
     def _messages(self, sample: MultiModalSample, parts: list[dict]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -26,6 +26,7 @@ from mmkit.batch import each, in_threads
 from mmkit.errors import BadEncoding, MmkitError, SourceNotAllowed, SourceTooLarge
 from mmkit.media import is_url
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
+from mmkit.text import clean_text
 
 FIELDS = {"images": "image", "audios": "audio", "videos": "video"}
 MISTAKEN = {"image": "images", "audio": "audios", "video": "videos", "question": "text", "prompt": "text"}
@@ -96,14 +97,7 @@ def sample_of(fields: dict, folder: Path) -> MultiModalSample:
     text = fields.get("text", "")
     if not isinstance(text, str):
         raise BadEncoding(f"text is a {type(text).__name__}, not a string", modality="text")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadEncoding(
-            f"text holds a lone surrogate (half a character) at character {error.start}",
-            modality="text",
-            cause=error,
-        ) from error
+    clean_text(text, max_characters=len(text))  # half characters are told here, with the row's id
     items = {}
     for name, modality in FIELDS.items():
         sources = fields.get(name, [])
@@ -206,7 +200,6 @@ class ItemJudge:
         """Load every item and clean the text.  Raises a typed error that names the item."""
         from mmkit.audio import load_audio
         from mmkit.image import load_image
-        from mmkit.text import clean_text
         from mmkit.video import load_video
 
         notes = [f"text: {note}" for note in clean_text(sample.text).notes]

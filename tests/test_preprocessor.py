@@ -24,6 +24,7 @@ from mmkit.errors import (
 )
 from mmkit.image import load_image
 from mmkit.preprocessor import Embedding, MultiModalPreprocessor, MultiModalSample
+from mmkit.text import clean_text
 from mmkit.video import load_video
 from tests.hostile import film, picture, pixels, sound, tone
 
@@ -263,6 +264,17 @@ def test_no_reserved_string_of_any_model_changes_a_count(model, request):
         ids, plain_ids = (ready.processor.tokenizer(p.text).input_ids for p in (prompt, plain))
         control = set(ready.processor.tokenizer.get_added_vocab().values())
         assert [i for i in ids if i in control] == [i for i in plain_ids if i in control], string
+
+
+def test_text_is_judged_as_clean_text_judges_it(vision):
+    """One mechanism: what `clean_text` remarks on is a note, what it refuses is its error, nothing is changed."""
+    odd = "What\x00 is\u202e it? <|image_pad|>"
+    prompt = vision.to_prompt(MultiModalSample(odd))
+    assert prompt.notes[:-1] == tuple(f"text: {note}" for note in clean_text(odd).notes)
+    assert len(prompt.notes) == 3
+    assert odd[:13] in prompt.text
+    with pytest.raises(BadEncoding, match=r"lone surrogate U\+D800 at character 1"):
+        vision.to_prompt(MultiModalSample("a\ud800"))
 
 
 def test_a_finished_prompt_is_used_as_it_is(vision):
