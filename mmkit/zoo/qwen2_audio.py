@@ -257,29 +257,34 @@ class PackedForward(nn.Module):
         pooled = F.avg_pool1d(states.transpose(1, 2), 2).transpose(1, 2)
         return self.model.model.multi_modal_projector(self.model.model.audio_tower.layer_norm(pooled))
 
-    def read(self, x: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
-        """Decoder layers over embeddings x (B, L, hidden); visible: (B, 1, L, L).  Returns (B, L, hidden)."""
-        decoder = self.model.model.language_model
-        cos, sin = (part[:, None] for part in decoder.rotary_emb(x, positions))
-        for layer in decoder.layers:
-            attention, y = layer.self_attn, layer.input_layernorm(x)
-            q, k, v = (
-                proj(y).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
-                for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
-            )
-            q, k = (z * cos + rotate_half(z) * sin for z in (q, k))
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, enable_gqa=True)
-            x = x + attention.o_proj(mixed.transpose(1, 2).flatten(2))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
-        return decoder.norm(x)
-
     def forward(self, heard: Tensor, tokens: Tensor, packed: Packed) -> Tensor:
         """heard: from `project`; tokens: from `encode`.  Returns logits (A, vocabulary) for packed.target."""
         embedded = self.model.model.language_model.embed_tokens(packed.ids)
         slots = (packed.ids == self.model.config.audio_token_id)[..., None]
         valid = torch.arange(heard.shape[1]) < tokens[:, None]
-        x = self.read(embedded.masked_scatter(slots, heard[valid]), packed.positions, packed.visible)
+        x = embedded.masked_scatter(slots, heard[valid])
+        x = decode(self.model.model.language_model, x, packed.positions, packed.visible)
         return self.model.lm_head(x.flatten(0, 1)[packed.place])
+
+
+def decode(decoder: Any, x: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
+    """The layers of a Qwen2 decoder over embeddings x (B, L, hidden).
+
+    positions: (B, L).  visible: (B, 1, L, L), may the token of a row look at that of a column?
+    Returns the last hidden states (B, L, hidden).
+    """
+    cos, sin = (part[:, None] for part in decoder.rotary_emb(x, positions))
+    for layer in decoder.layers:
+        attention, y = layer.self_attn, layer.input_layernorm(x)
+        q, k, v = (
+            proj(y).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+            for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        q, k = (z * cos + rotate_half(z) * sin for z in (q, k))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, enable_gqa=True)
+        x = x + attention.o_proj(mixed.transpose(1, 2).flatten(2))
+        x = x + layer.mlp(layer.post_attention_layernorm(x))
+    return decoder.norm(x)
 
 
 def encoder_layers(tower: Any, features: Tensor, visible: Tensor | None = None) -> Tensor:

@@ -1,0 +1,13 @@
+"""Omni: pictures and clips in one prompt; an architecture of our own for transformers and for vLLM.
+
+    configuration   the numbers of a model
+    processing      text, pictures, clips -> token ids, pixel values, log-mels
+    towers          encoders of pictures and clips, plain torch, shared by the next two
+    modeling        the model in transformers
+    vllm_model      the model in vLLM, with what vLLM must know of its processing
+    plugin          tells both libraries that the model exists
+    example         a random model in a folder, small enough for tests
+    parity          proof that both sides say the same
+
+A package to copy from: it imports only transformers, torch and, in vllm_model, vLLM.
+"""
