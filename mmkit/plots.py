@@ -234,6 +234,29 @@ def masks(panels: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> None:
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
 
 
+def padded_batches(panels: dict[str, Sequence[Sequence[int]]], title: str) -> None:
+    """Batches of rows, each row as long as its tokens, with grey padding up to the longest of its batch.
+
+    panels: caption -> batches -> lengths.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(7, 3.4), sharex=True, sharey=True, squeeze=False)
+    for axis, (caption, batches) in zip(axes[0], panels.items(), strict=True):
+        y, ticks = 0, []
+        for group in batches:
+            rows = range(y, y + len(group))
+            axis.barh(rows, max(group), height=1, color="#D0D0D0", label="padding" if not y else None)
+            axis.barh(rows, group, height=0.85, color=COLOURS["text"], label="tokens" if not y else None)
+            ticks.append(y + (len(group) - 1) / 2)
+            y += len(group) + 2
+        axis.set_yticks(ticks, range(1, len(batches) + 1))
+        axis.set(xlabel="tokens", ylim=(y - 1, -1))
+        axis.set_title(caption, fontsize=10)
+        axis.tick_params(axis="y", length=0)
+    axes[0][0].set_ylabel("batch")
+    axes[0][-1].legend(loc="upper right")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+
+
 def attention(panels: dict[str, np.ndarray], mask: np.ndarray, title: str) -> None:
     """Who looks at whom: attention weights as squares, the columns of padding framed in the colour of errors.
 

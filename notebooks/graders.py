@@ -1014,3 +1014,133 @@ def embeddings_fit(learner: Callable) -> Verdict:
         shrink=False,
         hint="(rows, width): the rows of all pictures together; each side must be a multiple of merge",
     )
+
+
+# --- 04b_pipeline --------------------------------------------------------------------------------------------
+
+
+def safe_map(learner: Callable) -> Verdict:
+    """04b, exercise 1: one result for each input, in order, a value or the exception."""
+
+    def minutes(value: Any) -> Any:
+        return None if value is None else 60 // value
+
+    def reference(inputs: list) -> list:
+        return [_outcome(minutes, (each,)) for each in inputs]
+
+    def same(got: Any, want: Any) -> bool:
+        if not isinstance(got, list) or len(got) != len(want):
+            return False
+        pairs = zip(got, want, strict=True)
+        return all(type(a) is type(b.error) if isinstance(b, Raised) else equal(a, b) for a, b in pairs)
+
+    def yours(inputs: list) -> Any:
+        return learner(minutes, inputs)
+
+    yours.__name__ = getattr(learner, "__name__", "your function")
+    rng = seeded("safe_map")
+    cases = [
+        case("all are good", [1, 2, 3]),
+        case("one fails in the middle", [1, 0, 3]),
+        case("the first fails", [0, 3]),
+        case("all fail, in two ways", [0, "x"]),
+        case("None is a result, too", [None, 5]),
+        case("nothing to do", []),
+        case("the same input twice", [4, 4]),
+        *(case(None, [rng.choice([0, 1, 2, 7, None, "x"]) for _ in range(rng.randint(1, 9))]) for _ in range(30)),
+    ]
+    hint = "the function under test gives 60 // input; put the caught exception itself where its result would be"
+    return grade(yours if callable(learner) else learner, reference, cases, same=same, hint=hint)
+
+
+def room_left(learner: Callable) -> Verdict:
+    """04b, exercise 2: tokens that are left for the answer, or an error."""
+    from mmkit.recipes import QWEN2_VL
+    from mmkit.tokens import image_tokens
+
+    def reference(context: int, words: int, pictures: list[tuple[int, int]]) -> int:
+        left = context - words - sum(image_tokens(height, width, QWEN2_VL) for height, width in pictures)
+        if left < 1:
+            raise ValueError(f"no room in {context}")
+        return left
+
+    def same(got: Any, want: Any) -> bool:
+        if isinstance(want, Raised):
+            return isinstance(got, Raised) and isinstance(got.error, ValueError)
+        return equal(got, want)
+
+    rng = seeded("room_left")
+    cases = [
+        case("text alone", 100, 30, []),
+        case("one picture", 100, 30, [(112, 112)]),
+        case("sides between multiples", 200, 30, [(100, 150)]),
+        case("two pictures", 100, 30, [(112, 112), (112, 140)]),
+        case("one token left", 47, 30, [(112, 112)]),
+        case("exactly full: nothing is left", 46, 30, [(112, 112)]),
+        case("too long", 40, 30, [(112, 112)]),
+    ]
+    for _ in range(40):
+        pictures = [(rng.randint(84, 600), rng.randint(84, 600)) for _ in range(rng.randint(0, 4))]
+        cases.append(case(None, rng.randint(300, 1200), rng.randint(5, 60), pictures))
+    hint = "context - text - tiles of all pictures; an answer needs at least one token"
+    return grade(learner, reference, cases, same=same, hint=hint, shrink=False)
+
+
+def pooled_mask(learner: Callable) -> Verdict:
+    """04b, exercise 3: the mask after every `step` frames became one place."""
+
+    def reference(mask: np.ndarray, step: int) -> np.ndarray:
+        places = [mask[:, start : start + step].any(axis=1) for start in range(0, mask.shape[1], step)]
+        return np.stack(places, axis=1)
+
+    def rows(*lengths: int, width: int, left: bool = False) -> np.ndarray:
+        mask = np.arange(width) < np.array(lengths)[:, None]
+        return np.ascontiguousarray(mask[:, ::-1]) if left else mask
+
+    rng = seeded("pooled_mask")
+    cases = [
+        case("a row without padding", rows(8, width=8), 4),
+        case("one frame in the second place", rows(5, width=8), 4),
+        case("padding on the left", rows(5, width=8, left=True), 4),
+        case("a last place of one frame", rows(5, 2, width=5), 4),
+        case("nothing is joined", rows(2, 3, width=3), 1),
+        case("an empty row", rows(0, 4, width=6), 2),
+        case("a step longer than the row", rows(1, 3, width=3), 5),
+    ]
+    for _ in range(30):
+        width = rng.randint(1, 12)
+        lengths = [rng.randint(0, width) for _ in range(rng.randint(1, 4))]
+        cases.append(case(None, rows(*lengths, width=width, left=rng.random() < 0.5), rng.randint(1, 5)))
+    return grade(learner, reference, cases, hint="no real frame may be lost, and no place invented", shrink=False)
+
+
+def down_mix(learner: Callable) -> Verdict:
+    """04b, exercise 4: the mean of the channels, and whether they cancel."""
+    from mmkit.audio import to_mono
+
+    def reference(channels: np.ndarray) -> tuple[np.ndarray, bool]:
+        wave, notes = to_mono(channels.astype(np.float32))
+        return wave, any("cancel" in note for note in notes)
+
+    def same(got: Any, want: Any) -> bool:
+        if isinstance(got, (tuple, list)) and len(got) == 2:
+            return equal(got[0], want[0], atol=1e-6) and isinstance(got[1], (bool, np.bool_)) and got[1] == want[1]
+        return False
+
+    tone = np.sin(np.arange(8) * 0.9)
+    cases = [
+        case("one channel", tone[:, None]),
+        case("two alike", np.stack([tone, tone], axis=1)),
+        case("opposite", np.stack([tone, -tone], axis=1)),
+        case("nearly opposite", np.stack([tone, -0.9 * tone], axis=1)),
+        case("opposite, and one is half as loud", np.stack([tone, -0.5 * tone], axis=1)),
+        case("one is silent", np.stack([tone, 0 * tone], axis=1)),
+        case("silence", np.zeros((4, 2))),
+        case("three channels that cancel", np.stack([tone, tone, -2 * tone], axis=1)),
+        case("a quiet clip", 1e-3 * np.stack([tone, tone], axis=1)),
+    ]
+    noise = np.random.default_rng(4)
+    for _ in range(20):
+        cases.append(case(None, noise.normal(size=(int(noise.integers(3, 9)), int(noise.integers(1, 4))))))
+    hint = "two results: the mean over axis 1, and True or False"
+    return grade(learner, reference, cases, same=same, hint=hint, shrink=False)

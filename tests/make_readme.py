@@ -77,15 +77,24 @@ def course() -> list[tuple[str, str, str]]:
     """(number and title, afterwards you can, minutes) of each notebook, from the table in 00."""
     cells = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4).cells
     table = next(cell.source for cell in cells if cell.source.startswith("## The course"))
-    return re.findall(r"^\| \*\*(\d\d [^*]+)\*\* \| ([^|]+) \| (\d+) \|$", table, re.M)
+    return re.findall(r"^\| \*\*(\d\d\w? [^*]+)\*\* \| ([^|]+) \| (\d+) \|$", table, re.M)
+
+
+def number(name: str) -> str:
+    """The number that a title or a file name begins with.
+
+    >>> number("04b from files to one prompt"), number("04_video.ipynb")
+    ('04b', '04')
+    """
+    return re.split(r"[ _]", name)[0]
 
 
 def map_rows() -> str:
-    files = {path.stem[:2]: path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    files = {number(path.name): path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     header = "| notebook | afterwards you can | minutes | needs vLLM |\n| --- | --- | --- | --- |\n"
     return header + "".join(
-        f"| [{title}](notebooks/{files[title[:2]]}) | {able} | {minutes} | "
-        f"{'no' if title[:2] in NO_VLLM else 'yes'} |\n"
+        f"| [{title}](notebooks/{files[number(title)]}) | {able} | {minutes} | "
+        f"{'no' if number(title) in NO_VLLM else 'yes'} |\n"
         for title, able, minutes in course()
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from mmkit.cli import app
-from tests.make_readme import course, filled
+from tests.make_readme import course, filled, number
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -20,18 +20,17 @@ def test_generated_parts_are_up_to_date():
 
 def test_the_course_table_lists_exactly_the_notebooks():
     stems = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-    assert [title[:2] for title, _, _ in course()] == [stem[:2] for stem in stems]
+    assert [number(title) for title, _, _ in course()] == [number(stem) for stem in stems]
 
 
 def test_minutes_agree_with_each_notebook():
-    minutes = {title[:2]: number for title, _, number in course()}
+    minutes = {number(title): told for title, _, told in course()}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         top = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells[:2])
         found = re.search(r"(\d+)\s+minutes", top)
         assert found, f"{path.name} does not say how long it takes"
-        assert found[1] == minutes[path.stem[:2]], (
-            f"{path.name}: {found[1]} minutes, in 00 {minutes[path.stem[:2]]}"
-        )
+        told = minutes[number(path.stem)]
+        assert found[1] == told, f"{path.name}: {found[1]} minutes, in 00 {told}"
 
 
 def test_links_and_files_exist():
