@@ -22,6 +22,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from mmkit.errors import (
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Blob, Limits, check_header, content_key, read
 from mmkit.prompts import check_placeholders, neutralise
+from mmkit.recipes import model_folder, read_json
 from mmkit.text import clean_text
 
 MIN_SECONDS = 0.1  # a clip shorter than this is filled up with silence: encoders need some frames to stand on
@@ -252,7 +254,7 @@ class MultiModalPreprocessor:
         for modality, group in items.items():
             features = [self.features(item) for item in group]
             expansions[modality] = [f.pop("input_ids", None) for f in features]
-            result[modality] = {name: torch.cat([f[name] for f in features]) for name in features[0]}
+            result[modality] = {name: _stacked([f[name] for f in features]) for name in features[0]}
         ids = self._spliced(text, expansions)
         result["text"] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if "mm_token_type_ids" in getattr(self.processor, "model_input_names", ()):  # Qwen-VL's positions need them
@@ -708,6 +710,15 @@ def _video_arguments(metadata: dict[str, Any]) -> dict[str, Any]:
     return {"video_metadata": [VideoMetadata(**known)], "do_sample_frames": False}
 
 
+def _stacked(tensors: list[Any]) -> Any:
+    """Tensors of one name, an item each, along the first axis; shorter clips are filled up with zeros."""
+    import torch
+
+    longest = max(tensor.shape[-1] for tensor in tensors) if tensors[0].ndim > 2 else 0
+    pad = torch.nn.functional.pad
+    return torch.cat([pad(t, (0, longest - t.shape[-1])) if t.ndim > 2 else t for t in tensors])
+
+
 def _modality_of(name: str) -> str:
     """The modality of one of a processor's outputs, by its name."""
     if "video" in name:
@@ -737,7 +748,20 @@ def load_config(model: str, trust_remote_code: bool = False) -> Any:
     return _loaded(AutoConfig, model, trust_remote_code, "config")
 
 
+def introduce(model: str) -> None:
+    """Let an installed package tell transformers of the architecture that a model's config.json names.
+
+    Entry points of the group "mmkit.models", named by model_type; vLLM's own group for this is
+    "vllm.general_plugins", whose entry points may import vLLM.
+    """
+    folder = model_folder(model)
+    kind = read_json(folder / "config.json").get("model_type") if folder else None
+    for entry in entry_points(group="mmkit.models", name=kind) if kind else ():
+        entry.load()()
+
+
 def _loaded(factory: Any, model: str, trust_remote_code: bool, what: str) -> Any:
+    introduce(model)
     try:
         return factory.from_pretrained(model, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:

@@ -78,6 +78,7 @@ class AudioRecipe:
     tokens says what a clip costs (see tokens.py):
       "window"    half the frames of the whole window, however short the clip is (Whisper's encoder)
       "pooled"    a quarter of the frames that hold the clip, by Qwen2-Audio's own formula
+      "stride"    one for each started `stride` frames (tiny-omni)
       None        nothing is known: the recipe is for looking at, or for a model of your own
     """
 
@@ -99,7 +100,8 @@ class AudioRecipe:
     drop_last: bool = True  # leave out the frame that is centred on the end
     seconds: float | None = 30.0  # the model's window: longer clips are cut
     pad: bool = True  # fill shorter clips up to the window with silence
-    tokens: Literal["window", "pooled"] | None = "window"
+    tokens: Literal["window", "pooled", "stride"] | None = "window"
+    stride: int = 4  # frames of one token, for "stride"
 
     @property
     def max_samples(self) -> int | None:
@@ -246,12 +248,13 @@ def read_image_recipe(folder: Path) -> ImageRecipe:
     if base.resize == "smart":
         return replace(recipe, **_patching(config, base), **_pixel_limits(config, base))
     model = read_json(folder / "config.json")
-    patch = model.get("vision_config", model).get("patch_size", base.patch)
+    vision = model.get("vision_config", model)
+    patch, merge = vision.get("patch_size", base.patch), vision.get("merge_size", base.merge)
     crop = config.get("crop_size", base.crop) if config.get("do_center_crop", base.crop is not None) else None
     if isinstance(size, dict) and "shortest_edge" in size:
-        return replace(recipe, patch=patch, resize="shortest", size=size["shortest_edge"], crop=_side(crop))
+        return replace(recipe, patch=patch, merge=merge, resize="shortest", size=size["shortest_edge"], crop=_side(crop))
     resize = base.resize if isinstance(size, int) else "stretch"
-    return replace(recipe, patch=patch, resize=resize, size=_side(size), crop=_side(crop))
+    return replace(recipe, patch=patch, merge=merge, resize=resize, size=_side(size), crop=_side(crop))
 
 
 def read_video_recipe(folder: Path) -> VideoRecipe:
@@ -333,7 +336,15 @@ def read_audio_recipe(folder: Path) -> AudioRecipe:
         )
     if config.get("dither") or config.get("do_normalize"):
         raise ModelError("the model's files ask for dither or do_normalize, which mmkit does not do")
-    family = read_json(folder / "config.json").get("model_type")
+    model = read_json(folder / "config.json")
+    known = {"whisper": "window", "qwen2_audio": "pooled"}.get(str(model.get("model_type")))
+    if stride := model.get("frames_per_token"):
+        return replace(_front_end(config, folder), pad=False, tokens="stride", stride=stride)
+    return replace(_front_end(config, folder), tokens=known)
+
+
+def _front_end(config: dict[str, Any], folder: Path) -> AudioRecipe:
+    """The numbers of a WhisperFeatureExtractor."""
     return replace(
         WHISPER,
         name=folder.name,
@@ -342,7 +353,6 @@ def read_audio_recipe(folder: Path) -> AudioRecipe:
         hop=config.get("hop_length", WHISPER.hop),
         n_mels=config.get("feature_size", WHISPER.n_mels),
         seconds=float(config.get("chunk_length", WHISPER.seconds)),
-        tokens={"whisper": "window", "qwen2_audio": "pooled"}.get(str(family)),
     )
 
 

@@ -116,6 +116,7 @@ def audio_tokens(samples: int, recipe: AudioRecipe) -> int:
     "window" (Whisper): half of the window's frames, for one convolution steps by 2; silence costs the same.
     "pooled" (Qwen2-Audio): of L = ceil(samples / hop) frames, a = floor((L - 1) / 2) + 1 leave the convolution,
     and floor((a - 2) / 2) + 1 the pooling: 25 a second.
+    "stride" (tiny-omni): ceil(L / stride), for the processor fills the last token up with silence.
     Raises EmptyMedia for no samples, LimitExceeded for a clip too short to give one, ModelError where the
     recipe belongs to no model.
 
@@ -132,6 +133,8 @@ def audio_tokens(samples: int, recipe: AudioRecipe) -> int:
     if recipe.tokens == "window":
         return recipe.max_samples // recipe.hop // 2
     frames = math.ceil(min(samples, recipe.max_samples) / recipe.hop)
+    if recipe.tokens == "stride":
+        return math.ceil(frames / recipe.stride)
     tokens = ((frames - 1) // 2 + 1 - 2) // 2 + 1
     if tokens == 0:
         least = 2 * recipe.hop + 1
@@ -159,6 +162,8 @@ def audio_seconds(tokens: int, recipe: AudioRecipe) -> float:
         raise LimitExceeded(f"recipe {recipe.name} makes {dearest} tokens of every clip, not {tokens}")
     if tokens < 1:
         raise LimitExceeded(f"a clip costs at least 1 token, not {tokens}")
+    if recipe.tokens == "stride":
+        return recipe.stride * tokens * recipe.hop / recipe.sample_rate
     return (4 * tokens + 2) * recipe.hop / recipe.sample_rate  # 4k + 2 frames give k tokens, 4k + 3 one more
 
 
