@@ -41,7 +41,7 @@ from mmkit.errors import (
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Blob, Limits, check_header, content_key, read
 from mmkit.prompts import check_placeholders, neutralise
-from mmkit.recipes import model_folder, read_json
+from mmkit.recipes import ImageRecipe, model_folder, read_json
 from mmkit.text import clean_text
 
 MIN_SECONDS = 0.1  # a clip shorter than this is filled up with silence: encoders need some frames to stand on
@@ -497,6 +497,11 @@ class MultiModalPreprocessor:
         if embedding.grid is None:
             if self._counts_patches(modality):
                 raise PlaceholderMismatch("an embedding for this model needs its grid (t, h, w), in patches")
+            recipe = self.family.recipes.get(modality)
+            if getattr(recipe, "resize", None) == "stretch" and rows != (expected := _every_picture(recipe)):
+                raise PlaceholderMismatch(
+                    f"{rows} embeddings; recipe {recipe.name} makes {expected} of every picture"
+                )
         else:
             t, h, w = embedding.grid
             expected, rest = divmod(t * h * w, self.family.merge**2)
@@ -708,6 +713,13 @@ def _video_arguments(metadata: dict[str, Any]) -> dict[str, Any]:
 
     known = {name: value for name, value in metadata.items() if name != "do_sample_frames"}
     return {"video_metadata": [VideoMetadata(**known)], "do_sample_frames": False}
+
+
+def _every_picture(recipe: ImageRecipe) -> int:
+    """Tokens of any picture, where the recipe stretches all to one size."""
+    from mmkit.tokens import image_tokens
+
+    return image_tokens(recipe.size, recipe.size, recipe)
 
 
 def _stacked(tensors: list[Any]) -> Any:

@@ -250,11 +250,12 @@ def read_image_recipe(folder: Path) -> ImageRecipe:
     model = read_json(folder / "config.json")
     vision = model.get("vision_config", model)
     patch, merge = vision.get("patch_size", base.patch), vision.get("merge_size", base.merge)
+    recipe = replace(recipe, patch=patch, merge=merge)
     crop = config.get("crop_size", base.crop) if config.get("do_center_crop", base.crop is not None) else None
     if isinstance(size, dict) and "shortest_edge" in size:
-        return replace(recipe, patch=patch, merge=merge, resize="shortest", size=size["shortest_edge"], crop=_side(crop))
+        return replace(recipe, resize="shortest", size=size["shortest_edge"], crop=_side(crop))
     resize = base.resize if isinstance(size, int) else "stretch"
-    return replace(recipe, patch=patch, merge=merge, resize=resize, size=_side(size), crop=_side(crop))
+    return replace(recipe, resize=resize, size=_side(size), crop=_side(crop))
 
 
 def read_video_recipe(folder: Path) -> VideoRecipe:

@@ -22,6 +22,7 @@ WORLDS = {
     "tiny-qwen2-vl": "mmkit.zoo.scores_vision",
     "tiny-qwen2-audio": "mmkit.zoo.scores_speech",
     "tiny-whisper": "mmkit.zoo.scores_speech",
+    "tiny-omni": "mmkit.zoo.scores_omni",
 }
 
 
