@@ -73,6 +73,10 @@ def course_sounds() -> dict[str, bytes]:
         "go_opposite.wav": encode(np.stack([go, -go], axis=1), SAMPLE_RATE, "WAV", "PCM_16"),
         "left_and_whistle.flac": encode(whistled(left, 44_100, 10_000, 0.1), 44_100, "FLAC"),
         "rising.ogg": encode(glide(300, 900, 1.0, SAMPLE_RATE, 0.5), SAMPLE_RATE, "OGG", "VORBIS"),
+        "red.flac": encode(spoken("red", "steph"), SAMPLE_RATE, "FLAC"),
+        "green.flac": encode(spoken("green", "Denis"), SAMPLE_RATE, "FLAC"),
+        "circle.flac": encode(spoken("circle", "belinda"), SAMPLE_RATE, "FLAC"),
+        "three.flac": encode(spoken("three", "travis"), SAMPLE_RATE, "FLAC"),
         "beep.wav": encode(sine(800, 0.4, 8_000, 0.5), 8_000, "WAV", "PCM_U8"),
     }
 
