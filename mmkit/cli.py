@@ -164,6 +164,19 @@ def models() -> None:
 
 
 @app.command()
+def new_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package and the model, such as bird_ear.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it: a new or an empty folder.")],
+) -> None:
+    """Write a package: a model of your own for transformers and vLLM, which passes its test as it stands."""
+    from mmkit.starter import next_steps, write_starter
+
+    write_starter(name, folder)
+    typer.echo("Written. In an environment that has vLLM, go on with:\n", err=True)
+    typer.echo(next_steps(name, folder), nl=False)
+
+
+@app.command()
 def doctor() -> None:
     """The machine, the versions, the decoders, and one real answer."""
     from mmkit.doctor import examine

@@ -191,6 +191,14 @@ class ModelNotFound(ModelError):
     """No shipped model, directory or cached hub model of that name."""
 
 
+class BadModelName(ModelError):
+    """A name that a new model's package cannot have."""
+
+
+class BadFolder(ModelError):
+    """A folder that a new model's package cannot be written into."""
+
+
 class EngineMissing(ModelError):
     """vLLM is not installed."""
 

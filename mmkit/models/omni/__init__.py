@@ -9,5 +9,5 @@
     example         a random model in a folder, small enough for tests
     parity          proof that both sides say the same
 
-A package to copy from: it imports only transformers, torch and, in vllm_model, vLLM.
+It imports only transformers, torch and, where vLLM runs, vLLM.
 """

@@ -73,9 +73,8 @@ class OmniDummyInputsBuilder(BaseDummyInputsBuilder[OmniProcessingInfo]):
     """The largest prompt: vLLM runs it once at the start, to know what memory the worst case takes."""
 
     def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
-        return OmniProcessor.image_token * mm_counts.get("image", 0) + OmniProcessor.audio_token * mm_counts.get(
-            "audio", 0
-        )
+        images, clips = mm_counts.get("image", 0), mm_counts.get("audio", 0)
+        return OmniProcessor.image_token * images + OmniProcessor.audio_token * clips
 
     def get_dummy_mm_data(
         self, seq_len: int, mm_counts: Mapping[str, int], mm_options: MultiModalDummyOptions
