@@ -230,7 +230,7 @@ class Lessons:
         scenes = self._scenes(self.pictures)
         clips, asked = [], []
         for i, scene in enumerate(scenes):
-            wanted = rng.choice(JOINT_KINDS)
+            wanted = rng.choice((*JOINT_KINDS, "number_match", "number_match"))  # others come along with a colour
             word = spoken_word(rng, scene, wanted)
             clips.append(self.sounds.say(word))
             found = [ask_joint(rng, scene, word, kind, self._phrasing()) for kind in JOINT_KINDS]

@@ -89,15 +89,7 @@ class OmniProcessor(ProcessorMixin):
         if sampling_rate not in (None, extractor.sampling_rate):
             raise ValueError(f"a wave at {sampling_rate} Hz; resample it to {extractor.sampling_rate} Hz")
         for wave in waves:
-            if np.ndim(wave) != 1:
-                raise ValueError(f"a wave of shape {np.shape(wave)}; mix it down to one channel (T,)")
-            if len(wave) < extractor.hop_length:
-                raise ValueError(f"{len(wave)} samples are too short: at least {extractor.hop_length} make a frame")
-            if len(wave) > extractor.n_samples:
-                raise ValueError(
-                    f"{len(wave)} samples are too long: the model hears {extractor.n_samples} "
-                    f"({extractor.chunk_length} s); cut the clip into pieces"
-                )
+            self.check_wave(wave)
         whole = extractor.hop_length * self.frames_per_token  # samples that make one token
         mels = [
             extractor(
@@ -109,6 +101,19 @@ class OmniProcessor(ProcessorMixin):
         frames = [mel.shape[1] for mel in mels]
         padded = [F.pad(mel, (0, max(frames) - mel.shape[1])) for mel in mels]
         return {"input_features": torch.stack(padded), "audio_frames": torch.tensor(frames)}
+
+    def check_wave(self, wave: np.ndarray) -> None:
+        """Raise ValueError, with the remedy, for a wave that the model cannot hear as it is."""
+        extractor = self.feature_extractor
+        if np.ndim(wave) != 1:
+            raise ValueError(f"a wave of shape {np.shape(wave)}; mix it down to one channel (T,)")
+        if len(wave) < extractor.hop_length:
+            raise ValueError(f"{len(wave)} samples are too short: at least {extractor.hop_length} make a frame")
+        if len(wave) > extractor.n_samples:
+            raise ValueError(
+                f"{len(wave)} samples are too long: the model hears {extractor.n_samples} "
+                f"({extractor.chunk_length} s); cut the clip into pieces"
+            )
 
     @property
     def model_input_names(self) -> list[str]:

@@ -37,6 +37,7 @@ from vllm.multimodal.processing import (
     PromptReplacement,
     PromptUpdate,
 )
+from vllm.multimodal.processing.processor import HFMultiModalInputs
 from vllm.sequence import IntermediateTensors
 
 from .configuration import OmniConfig
@@ -93,6 +94,16 @@ class OmniDummyInputsBuilder(BaseDummyInputsBuilder[OmniProcessingInfo]):
 
 class OmniMultiModalProcessor(BaseMultiModalProcessor[OmniProcessingInfo]):
     """Between the transformers processor and vLLM's scheduler."""
+
+    def _get_hf_mm_inputs(
+        self, mm_items: MultiModalDataItems, hf_kwargs: Mapping[str, object]
+    ) -> HFMultiModalInputs:
+        """Check the waves first: an error inside the transformers processor is told without its reason."""
+        clips = mm_items.get("audio")
+        if isinstance(clips, AudioProcessorItems):
+            for index in range(len(clips)):
+                self.info.get_hf_processor().check_wave(clips.get(index))
+        return super()._get_hf_mm_inputs(mm_items, hf_kwargs)
 
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
