@@ -288,14 +288,10 @@ class WhisperPupil:
     def loss(self, clips: list, rng: np.random.Generator, progress: float) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy of the transcript; what was heard (B, T, d), and its lengths (B,), for the CTC loss.
 
-        Whisper's encoder looks at its whole window, silence too, so the window cannot be cut without a change.
-        It is cut all the same in most steps but the last, since these are three times faster.
+        Always in the full window: Whisper's encoder looks at the silence, too, and must be used to it.
         """
         waves, truths = zip(*clips, strict=True)
-        curves = random_curves(len(waves), 80, rng)
-        short = max(map(len, waves)) < (self.frames - 8) * HOP
-        window = None if short and progress < 0.85 and rng.random() < 0.85 else self.frames
-        features, frames = batch_log_mel(waves, self.filters, window, curves)
+        features, frames = batch_log_mel(waves, self.filters, self.frames, random_curves(len(waves), 80, rng))
         ids, target = self.targets(truths)
         logits, heard = self.logits(features, ids)
         loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
