@@ -74,6 +74,7 @@ train: setup
 	$(BIN)/python -m mmkit.zoo.train_vision
 	$(BIN)/python -m mmkit.zoo.train_speech both
 	$(BIN)/python -m mmkit.zoo.train_speech tiny-whisper --start data/models/tiny-whisper
+	$(BIN)/python -m mmkit.zoo.train_omni
 
 clean:
 	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis
