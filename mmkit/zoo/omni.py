@@ -100,7 +100,8 @@ def ask_joint(
         answer = "yes" if NUMBER_WORDS[len(kinds)] == word else "no"
     elif kind == "color_match" and word in COLORS and any(kinds.count(k) == 1 for k in kinds):
         fits = [s for s in scene.shapes if kinds.count(s.kind) == 1]
-        shape = rng.choice([s for s in fits if s.color == word] or fits)
+        named = [s for s in fits if s.color == word]
+        shape = rng.choice(named) if named and rng.random() < 0.5 else rng.choice(fits)  # else "is it there?" would do
         slots["shape"] = shape.kind
         answer = "yes" if shape.color == word else "no"
     elif kind == "spoken_there" and word in COLORS:
