@@ -34,8 +34,9 @@ from mmkit.zoo.shapes import (
 
 NUMBER_KINDS = ("number",)
 CHART_KINDS = ("tallest", "count_bars")
-FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
-         "DejaVuSerif-Bold", "STIXGeneral", "STIXGeneralBol", "cmss10")  # fmt: skip
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold",
+         "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol",
+         "STIXGeneralItalic", "cmss10", "cmss10", "cmr10", "cmb10", "cmtt10", "cmti10")  # fmt: skip
 
 PHRASINGS: dict[str, tuple[str, ...]] = {
     "number": (

@@ -58,7 +58,7 @@ class Settings:
     save_every: float = 420.0
     first_shares: tuple[tuple[str, float], ...] = (("scene", 0.70), ("read", 0.24), ("clip", 0.06))
     shares: tuple[tuple[str, float], ...] = (
-        ("scene", 0.42), ("text_first", 0.22), ("pair", 0.13), ("clip", 0.04), ("read", 0.19),
+        ("scene", 0.34), ("text_first", 0.17), ("pair", 0.11), ("clip", 0.04), ("read", 0.34),
     )  # fmt: skip
 
 
