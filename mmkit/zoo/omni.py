@@ -101,7 +101,8 @@ def ask_joint(
     elif kind == "color_match" and word in COLORS and any(kinds.count(k) == 1 for k in kinds):
         fits = [s for s in scene.shapes if kinds.count(s.kind) == 1]
         named = [s for s in fits if s.color == word]
-        shape = rng.choice(named) if named and rng.random() < 0.5 else rng.choice(fits)  # else "is it there?" would do
+        # Not always the shape of that colour: else it would do to see whether the colour is there at all.
+        shape = rng.choice(named if named and rng.random() < 0.5 else fits)
         slots["shape"] = shape.kind
         answer = "yes" if shape.color == word else "no"
     elif kind == "spoken_there" and word in COLORS:
