@@ -92,7 +92,8 @@ curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/jso
   "messages": [{"role": "user", "content": "what is it?"}], "max_tokens": 12, "temperature": 0}'
 ```
 
-With random weights the answer is nonsense, and always the same nonsense.
+With random weights the answer is nonsense, and always the same nonsense. Where mmkit is installed, it also answers
+without a server: `mmkit ask "what is it?" --model example-model`.
 
 ## What each file is for
 

@@ -97,14 +97,14 @@ class Server:
     def __exit__(self, *failure: object) -> None:
         self.stop()
 
-    def stop(self) -> int:
-        """Ask it to end, and see that all its processes do; returns the exit code."""
+    def stop(self) -> None:
+        """Ask it to end, and see that all its processes do."""
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        return self.process.wait()
+        self.process.wait()
 
     def wait(self, seconds: float = START_SECONDS) -> None:
         """Until it is ready.  Raises RuntimeError with the end of its log where it dies or takes too long."""

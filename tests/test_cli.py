@@ -72,7 +72,7 @@ def test_a_wrong_call_explains_itself(mmkit):
 
 def test_help_names_every_verb():
     out = CliRunner().invoke(app, ["--help"]).stdout
-    for verb in ("doctor", "ask", "answer", "models", "tokens"):
+    for verb in ("doctor", "ask", "answer", "models", "tokens", "new-model"):
         assert verb in out
 
 
