@@ -1144,3 +1144,116 @@ def down_mix(learner: Callable) -> Verdict:
         cases.append(case(None, noise.normal(size=(int(noise.integers(3, 9)), int(noise.integers(1, 4))))))
     hint = "two results: the mean over axis 1, and True or False"
     return grade(learner, reference, cases, same=same, hint=hint, shrink=False)
+
+
+# --- 07_register_a_model -------------------------------------------------------------------------------------
+
+
+def expand_text(learner: Callable) -> Verdict:
+    """07, exercise 1: each placeholder as often as its item has rows."""
+    from mmkit.models.omni.processing import expand
+
+    def same(got: Any, want: Any) -> bool:
+        if isinstance(want, Raised):
+            return isinstance(got, Raised) and isinstance(got.error, ValueError)
+        return equal(got, want)
+
+    def hint(args: tuple, got: Any, want: Any) -> str | None:
+        if isinstance(want, Raised):
+            return "placeholders and items differ in number: raise a ValueError"
+        return "the second item's count belongs to the second placeholder of the prompt as it came in"
+
+    a, b = "<|image|>", "<|audio|>"
+    rng = seeded("expand_text")
+    cases = [
+        case("text alone", "What?", {a: [], b: []}),
+        case("one item", f"{a}What?", {a: [3]}),
+        case("two of one kind", f"{a}and{a}", {a: [2, 3]}),
+        case("two neighbours", f"{a}{a}?", {a: [1, 2]}),
+        case("both kinds in turn", f"{a}{b}{a}?{b}", {a: [1, 2], b: [3, 1]}),
+        case("one item of one row", b, {b: [1]}),
+        case("one placeholder too many", f"{a}{a}?", {a: [2]}),
+        case("one item too many", f"{a}?", {a: [2, 2]}),
+        case("a placeholder without any item", f"{b}?", {a: [], b: []}),
+    ]
+    for _ in range(40):
+        kinds = [rng.choice((a, b)) for _ in range(rng.randint(0, 5))]
+        text = "".join(kind + rng.choice(("", "?", " and ")) for kind in kinds)
+        cases.append(case(None, text, {t: [rng.randint(1, 4) for k in kinds if k == t] for t in (a, b)}))
+    return grade(learner, expand, cases, same=same, hint=hint, shrink=False)
+
+
+def wrapped_clip(learner: Callable) -> Verdict:
+    """07, exercise 2: a clip's tokens with marks around, and which of them receive rows."""
+
+    def reference(frames: int, begin: int, placeholder: int, end: int) -> tuple[list[int], list[bool]]:
+        rows = -(-frames // 4)
+        return [begin, *[placeholder] * rows, end], [False, *[True] * rows, False]
+
+    def same(got: Any, want: Any) -> bool:
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            return False
+        lists = all(isinstance(part, (list, np.ndarray)) for part in got)
+        return lists and [list(part) for part in got] == list(want)
+
+    rng = seeded("wrapped_clip")
+    cases = [
+        case("one row", 4, 7, 8, 9),
+        case("three rows", 12, 7, 8, 9),
+        case("a row that is only begun", 5, 7, 8, 9),
+        case("one frame", 1, 7, 8, 9),
+    ]
+    for _ in range(20):
+        cases.append(case(None, rng.randint(1, 60), *rng.sample(range(100), 3)))
+    hint = "(tokens, receives): two lists of one length; the marks receive no row; a begun row counts"
+    return grade(learner, reference, cases, same=same, hint=hint, shrink=False)
+
+
+def embed_clips(learner: Callable) -> Verdict:
+    """07, exercise 3: rows of clips of unequal length, without their filling."""
+    import torch
+
+    @dataclass(frozen=True)
+    class Tower:
+        """(1, n_mels, frames) -> (1, frames / 4, n_mels): each row has heard all frames, as in attention."""
+
+        def __call__(self, mels: Any) -> Any:
+            rows = mels.unflatten(2, (-1, 4)).mean(3).mT
+            return rows + rows.mean(1, keepdim=True)
+
+        def __repr__(self) -> str:
+            return "a tower"
+
+    def reference(tower: Callable, mels: Any, lengths: Any) -> list:
+        return [tower(mel[None, :, : int(frames)])[0] for mel, frames in zip(mels, lengths, strict=True)]
+
+    def same(got: Any, want: Any) -> bool:
+        if not isinstance(got, (list, tuple)) or len(got) != len(want):
+            return False
+        right = (isinstance(g, torch.Tensor) and g.shape == w.shape for g, w in zip(got, want, strict=True))
+        return all(right) and all(torch.allclose(g, w, atol=1e-5) for g, w in zip(got, want, strict=True))
+
+    def hint(args: tuple, got: Any, want: Any) -> str | None:
+        if not isinstance(got, (list, tuple)) or not all(isinstance(rows, torch.Tensor) for rows in got):
+            return "a list with one tensor (rows, width) a clip"
+        shapes = [tuple(rows.shape) for rows in got]
+        if shapes == [tuple(rows.shape) for rows in want]:
+            return "the shapes are right, the numbers are not: the tower has heard the filling"
+        return f"your shapes are {shapes}, wanted are {[tuple(rows.shape) for rows in want]}"
+
+    def filled(noise: Any, *lengths: int) -> tuple:
+        mels = torch.zeros(len(lengths), 2, max(lengths))
+        for mel, frames in zip(mels, lengths, strict=True):
+            mel[:, :frames] = torch.from_numpy(noise.normal(size=(2, frames)).round(1)).float()
+        return Tower(), mels, torch.tensor(lengths)
+
+    noise = np.random.default_rng(7)
+    cases = [
+        case("one clip", *filled(noise, 4)),
+        case("two of one length", *filled(noise, 8, 8)),
+        case("a short one beside a long one", *filled(noise, 4, 12)),
+        case("the short one last", *filled(noise, 12, 4)),
+    ]
+    for _ in range(12):
+        cases.append(case(None, *filled(noise, *(4 * noise.integers(1, 6, int(noise.integers(1, 4)))).tolist())))
+    return grade(learner, reference, cases, same=same, hint=hint, shrink=False)
