@@ -19,7 +19,7 @@ from mmkit.starter import SOURCE, camel, check_name, rendered, write_starter
 from tests.serving import Server, environment, install, was_imported
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["bird_ear", "x", "net2", "a_model_with_the_longest_name_of_them_all"[:40]]
+NAMES = ["bird_ear", "x", "net2", "a_model_with_a_name_as_long_as_names_get"]
 
 
 def files_of(folder: Path) -> dict[str, str]:
