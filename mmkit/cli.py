@@ -163,7 +163,7 @@ def models() -> None:
             typer.echo(f"  {name:<42} {value:6.1%}")
 
 
-@app.command()
+@app.command("new-model")
 def new_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package and the model, such as bird_ear.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it: a new or an empty folder.")],
