@@ -29,12 +29,11 @@ def main() -> int:
         for row, answer in zip(asked, answers, strict=True):
             if isinstance(answer, MmkitError):
                 raise answer
-            item = (row.get("images") or row.get("audios") or row.get("videos"))[0]
+            items = " + ".join(name for kind in ("images", "audios", "videos") for name in row.get(kind, ()))
             right = answer.text == row["expected"]
             wrong += not right
-            print(
-                f"{item}\n  Q: {row['text']}\n  A: {answer}{'' if right else '   (wrong: ' + row['expected'] + ')'}"
-            )
+            remark = "" if right else f"   (wrong: {row['expected']})"
+            print(f"{items}\n  Q: {row['text']}\n  A: {answer}{remark}")
     print(f"{len(rows) - wrong} of {len(rows)} right, by vLLM on this machine.")
     return 1 if wrong else 0
 
