@@ -117,7 +117,8 @@ pyproject.toml    the two entry points by which vLLM and mmkit find the model
 
 Make the example model anew and run the tests after each step; `python -m mmkit.models.omni.parity example-model`
 prints which answers differ. Names of weights are the same on both sides, so what you train with `modeling.py` is
-served as it is saved.
+served as it is saved. Keep them so: vLLM skips a `.bias` that finds no place without a word, and only this
+comparison tells.
 
 The code began as the starter of mmkit (Apache-2.0).
 """
