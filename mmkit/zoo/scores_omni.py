@@ -35,7 +35,7 @@ TITLES = {
     "pair": "questions about two pictures",
 }
 RENDERERS = {"training": shapes.draw_scene, "second": second_renderer.draw_scene}
-CONDITIONS = {"clean": True, "noisy": False}
+CONDITIONS = {"clean": tuple(GROUPS), "noisy": ("audio", "joint")}  # noise changes nothing for pictures
 
 
 @torch.no_grad()
@@ -46,10 +46,13 @@ def answer(forward: OmniForward, batch: Batch) -> list[tuple[str, bool]]:
     return [(batch.questions[row][branch].kind, good) for (row, branch, _), good in found]
 
 
-def score(forward: OmniForward, lessons: Lessons, per_kind: int) -> dict[str, dict[str, float]]:
+def score(
+    forward: OmniForward, lessons: Lessons, groups: tuple[str, ...], per_kind: int
+) -> dict[str, dict[str, float]]:
     """Share of exact answers: group -> kind of question -> share, of `per_kind` each."""
     shown = {}
-    for group, kinds in GROUPS.items():
+    for group in groups:
+        kinds = GROUPS[group]
         right: dict[str, list[bool]] = {kind: [] for kind in kinds}
         while any(len(hits) < per_kind for hits in right.values()):
             for kind, good in answer(forward, lessons.make(group)):
@@ -89,11 +92,11 @@ def measure(folder: Path, per_kind: int = PER_KIND) -> dict:
     forward, tokenizer = load(folder)
     clips, scores = reserved_clips(), {}
     for renderer, draw in RENDERERS.items():
-        for condition, clean in CONDITIONS.items():
+        for condition, groups in CONDITIONS.items():
             rng, noise = random.Random(f"scores {renderer}"), np.random.default_rng(20_261_122)
-            sounds = Sounds(*clips, np.random.default_rng(20_261_122), clean=clean)
+            sounds = Sounds(*clips, np.random.default_rng(20_261_122), clean=condition == "clean")
             lessons = Lessons(tokenizer, sounds, rng, noise, variety=0.8, draw=draw)
-            scores[f"{renderer}, {condition}"] = score(forward, lessons, per_kind)
+            scores[f"{renderer}, {condition}"] = score(forward, lessons, groups, per_kind)
     return {
         "about": "share of exact answers by kind of question; voices, seeds and second renderer held out",
         "questions_per_kind": per_kind,

@@ -11,9 +11,9 @@ written every few minutes, from a running mean of the weights, and training can 
 Leaves out everything that needs more than one thread.
 
 The shipped weights took 105 minutes of CPU time in several sittings, in which this recipe was found (what held
-them up, and is mended here, were a rotary base of 30 and words that did not resemble what the tower sees). The last
-thirty, with more reading and more typefaces, were a second end of the schedule: --resume, --spent 2700 --minutes 75.
-As it stands it has not yet been run from nothing in one go.
+them up, and is mended here, were a rotary base of 30 and words that did not resemble what the tower sees). The
+last thirty, with more reading and more typefaces, were a second end of the schedule (--resume --spent 2700
+--minutes 75). As it stands it has not yet been run from nothing in one go.
 """
 
 from __future__ import annotations
