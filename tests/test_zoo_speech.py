@@ -8,6 +8,7 @@ missing; the rest runs without.
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmkit import shipped
 from mmkit.errors import BackendMissing
 from mmkit.zoo import qwen2_audio, scores_speech, speech, train_speech, whisper
+from mmkit.zoo.scores import weights_hash
 from mmkit.zoo.speech import COMMANDS, DIGITS, SAMPLE_RATE, TEST_VOICES, TRAIN_VOICES, Truth, Voice
 
 needs_espeak = pytest.mark.skipif(not speech.have_espeak(), reason="espeak-ng is not installed")
@@ -479,3 +482,19 @@ def test_sounds_for_the_scores_are_not_those_of_the_training(rng):
     assert told == set(speech.SOUNDS)
     noisy = [wave for wave, _ in scores_speech.simple_sounds(10.0, per_sound=2)]
     assert all(np.abs(wave).max() > 0 for wave in noisy)
+
+
+@pytest.mark.parametrize(
+    ("name", "goals"),
+    [
+        ("tiny-qwen2-audio", {"digit strings": 0.95, "command words": 0.97, "captions of voices": 0.90}),
+        ("tiny-whisper", {"digit strings": 0.95, "command words": 0.97}),
+    ],
+)
+def test_the_stored_scores_are_of_these_weights_and_reach_their_goals(name, goals):
+    folder = shipped.models_folder() / name
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert scores["weights"] == weights_hash(folder)
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 6_000_000
+    for what, goal in goals.items():
+        assert scores["summary"][what] >= goal, what
