@@ -679,6 +679,10 @@ CLIPS = {  # file -> rate, tokens of Qwen2-Audio
     "yes_left_no_right.flac": (16_000, 22),
     "go_opposite.wav": (16_000, 14),
     "left_and_whistle.flac": (44_100, 19),
+    "red.flac": (16_000, 19),
+    "green.flac": (16_000, 19),
+    "circle.flac": (16_000, 21),
+    "three.flac": (16_000, 18),
     "rising.ogg": (16_000, 25),
     "beep.wav": (8_000, 10),
 }
