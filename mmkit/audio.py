@@ -312,7 +312,7 @@ def describe(wave: np.ndarray) -> tuple[str, ...]:
     if peak == 0:
         notes.append("silent: every sample is 0; speech models invent text on silence")
     elif peak < 1e-3:
-        notes.append(f"nearly silent: the peak is {20 * math.log10(peak):.0f} dB below full scale")
+        notes.append(f"nearly silent: the peak is {-20 * math.log10(peak):.0f} dB below full scale")
     if peak > 256:
         notes.append(f"peak {peak:.4g} where full scale is 1: these look like integers; divide int16 by 32768")
     elif peak > 1:

@@ -892,7 +892,7 @@ def worth_asking(function: Callable) -> Verdict:
     def same(got: Any, want: Any) -> bool:
         return isinstance(got, (bool, np.bool_)) and bool(got) == want
 
-    hint = "-45 dB is a root mean square of 0.0056; count moments, not samples; return True or False"
+    hint = "-45 dB is a root mean square of 0.0056; count loud moments, not samples, nor the clip as a whole"
     return grade(function, reference, cases, same=same, hint=hint, shrink=False)
 
 
@@ -909,7 +909,8 @@ def whisper_prompt(function: Callable) -> Verdict:
         for task in ("transcribe", "translate")
         for timestamps in (False, True)
     ]
-    return grade(function, reference, cases, hint="no spaces between the tokens", shrink=False)
+    hint = "no spaces; <|notimestamps|> only without time stamps"
+    return grade(function, reference, cases, hint=hint, shrink=False)
 
 
 # --- 08_ask_about_pictures -----------------------------------------------------------------------------------

@@ -472,7 +472,7 @@ def test_opposite_channels_cancel_and_it_is_said():
     ("wave", "fact"),
     [
         (np.zeros(RATE, np.float32), "silent: every sample is 0"),
-        (tone(440, amplitude=1e-4), "nearly silent: the peak is -80 dB"),
+        (tone(440, amplitude=1e-4), "nearly silent: the peak is 80 dB below"),
         (np.clip(tone(440, amplitude=3), -1, 1), "clipped: "),
         (tone(440) + 0.2, "DC offset: the mean is +0.200"),
         (tone(440, amplitude=40), "peak 40 is over full scale"),
