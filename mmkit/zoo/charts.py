@@ -34,6 +34,7 @@ from mmkit.zoo.shapes import (
 
 NUMBER_KINDS = ("number",)
 CHART_KINDS = ("tallest", "count_bars")
+# cmss10 stands twice: with DejaVu's own it is the only plain sans serif, which is what most print is set in.
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold",
          "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol",
          "STIXGeneralItalic", "cmss10", "cmss10", "cmr10", "cmb10", "cmtt10", "cmti10")  # fmt: skip
