@@ -1,6 +1,6 @@
 """Batches: many samples at once, with nothing lost on the way.
 
-    samples -> each (threads, order kept, errors in place) -> buckets (similar lengths together)
+    samples -> map_ordered (threads, order kept, errors in place) -> buckets (similar lengths together)
             -> collate (dynamic padding and masks) -> Batch
 
 Threads, not processes: decoding and resizing leave Python's lock, and no array is ever pickled. Features of items
@@ -45,7 +45,7 @@ class Batch:
 # ------------------------------------------------------------------------------------------- many, in order
 
 
-def each(
+def map_ordered(
     function: Callable[[Any], Any],
     inputs: Iterable[Any],
     *,
@@ -62,10 +62,10 @@ def each(
     ...     if n % 2:
     ...         raise CorruptMedia("odd")
     ...     return n // 2
-    >>> [str(result) for result in each(half, [4, 7, 6])]
+    >>> [str(result) for result in map_ordered(half, [4, 7, 6])]
     ['2', 'sample 1: odd', '3']
     """
-    results = _each(function, inputs, workers, max(ahead, workers))
+    results = _map_ordered(function, inputs, workers, max(ahead, workers))
     if not progress:
         return results
     from tqdm import tqdm
@@ -74,7 +74,7 @@ def each(
     return iter(tqdm(results, total=total, unit="sample", file=sys.stderr))
 
 
-def _each(
+def _map_ordered(
     function: Callable[[Any], Any], inputs: Iterable[Any], workers: int, ahead: int
 ) -> Iterator[Any | MmkitError]:
     if workers <= 1:
@@ -149,7 +149,7 @@ def preprocess_many(
     progress: bool = False,
 ) -> Iterator[dict[str, dict[str, Any]] | MmkitError]:
     """The features of many samples, in order; a bad sample costs itself alone."""
-    return each(in_threads(preprocessor, "preprocess", workers), samples, workers=workers, progress=progress)
+    return map_ordered(in_threads(preprocessor, "preprocess", workers), samples, workers=workers, progress=progress)
 
 
 def batches(

@@ -91,7 +91,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
 ) -> None:
     """Judge the rows that `answer` would take, without an engine: notes, errors, token cost."""
-    from mmkit.rows import ItemJudge, dump, judge_rows, read_rows
+    from mmkit.rows import ItemJudge, dump, read_rows, validate_rows
 
     root = root or source.resolve().parent
     if model is None:
@@ -105,7 +105,7 @@ def check(
             model, root=root, max_items=dict(limits.max_items), max_model_len=limits.max_model_len
         )
     rows = errors = 0
-    for found in judge_rows(read_rows(source), judge):
+    for found in validate_rows(read_rows(source), judge):
         rows, errors = rows + 1, errors + ("error" in found)
         typer.echo(dump(found) if as_json else judgement(found))
     typer.echo(f"{rows} rows: {rows - errors} fit, {errors} errors", err=True)

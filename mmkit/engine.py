@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mmkit import shipped
-from mmkit.batch import chunks, each, in_threads
+from mmkit.batch import chunks, in_threads, map_ordered
 from mmkit.errors import ContextOverflow, EngineFailed, EngineMissing, MmkitError, ModelNotFound, OutOfMemory
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample, Prompt
 
@@ -110,7 +110,7 @@ class Engine:
         if self._closed:
             raise EngineFailed("the engine is closed; start a new one")
         if self._llm is None:
-            with quiet():
+            with suppress_output():
                 self._llm = start(self.model, self.settings, self.preprocessor.modalities)
         return self._llm
 
@@ -125,7 +125,7 @@ class Engine:
         llm, self._llm, self._closed = self._llm, None, True
         if llm is None:
             return
-        with quiet():
+        with suppress_output():
             from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
             llm.llm_engine.engine_core.shutdown()
@@ -180,7 +180,7 @@ class Engine:
         }
         prepare = in_threads(self.preprocessor, "to_prompt", workers)
         done = 0
-        for chunk in chunks(each(prepare, samples, workers=workers), max_results=batch):
+        for chunk in chunks(map_ordered(prepare, samples, workers=workers), max_results=batch):
             yield from self._answer_chunk(chunk, done, sampling)
             done += len(chunk)
 
@@ -201,7 +201,7 @@ class Engine:
         from vllm import SamplingParams
 
         try:
-            with quiet():
+            with suppress_output():
                 return llm.generate(prompts, SamplingParams(**sampling), use_tqdm=False)
         except MmkitError:
             raise
@@ -217,7 +217,7 @@ class Engine:
         A request still scheduled would make the next call wait for ever; a cache that promises an encoder output
         which was never computed would fail every later prompt with the same picture.
         """
-        with quiet():
+        with suppress_output():
             core = self.llm.llm_engine.engine_core.engine_core  # in this process: VLLM_ENABLE_V1_MULTIPROCESSING=0
             self.llm.llm_engine.abort_request(list(core.scheduler.requests), internal=True)
             self.llm.reset_mm_cache()
@@ -331,7 +331,7 @@ def to_answer(output: Any, notes: tuple[str, ...]) -> Answer:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def suppress_output() -> Iterator[None]:
     """Keep what vLLM, torch and their C++ parts print out of stdout and stderr; errors still raise.
 
     The file descriptors are turned away too: part of the noise is written by C++ and holds thread numbers. So are

@@ -29,12 +29,12 @@ class Family:
     style says how a prompt is made:
       "chat"    by the model's chat template, one placeholder an item (Qwen-VL, LLaVA, Qwen-Audio ...)
       "plain"   placeholders, then the text: a base model without a template
-      "speech"  the decoder's start tokens; the clip goes to the encoder and has no placeholder (Whisper)
-      "either"  a text or one picture, never both (CLIP)
+      "encoder_decoder"  the decoder's start tokens; the clip goes to the encoder and has no placeholder (Whisper)
+      "dual_encoder"  a text or one picture, never both (CLIP)
     """
 
     name: str
-    style: Literal["chat", "plain", "speech", "either"]
+    style: Literal["chat", "plain", "encoder_decoder", "dual_encoder"]
     modalities: tuple[str, ...]
     placeholders: dict[str, str]  # modality -> the string that stands for one item
     reserved: tuple[str, ...]  # what a user's text must not spell
@@ -55,9 +55,9 @@ def family_of(model: str, processor: Any, config: Any) -> Family:
     style = _style(processor, config, placeholders)
     modalities = tuple(m for m in MODALITIES if m in placeholders)
     limits: dict[str, int] = {}
-    if style == "speech":
+    if style == "encoder_decoder":
         modalities, limits = ("audio",), {"audio": 1}
-    if style == "either":
+    if style == "dual_encoder":
         modalities, limits = ("image",), {"image": 1}
     text = config.get_text_config()
     vision = getattr(config, "vision_config", None)
@@ -66,7 +66,7 @@ def family_of(model: str, processor: Any, config: Any) -> Family:
         style=style,
         modalities=modalities,
         placeholders=placeholders,
-        reserved=reserved_strings(tokenizer if style == "speech" else processor),
+        reserved=reserved_strings(tokenizer if style == "encoder_decoder" else processor),
         limits=limits,
         context=_context(text),
         hidden=_first(text, "hidden_size", "d_model"),
@@ -77,11 +77,11 @@ def family_of(model: str, processor: Any, config: Any) -> Family:
 
 def _style(processor: Any, config: Any, placeholders: dict[str, str]) -> str:
     if getattr(config, "is_encoder_decoder", False) and hasattr(processor, "feature_extractor"):
-        return "speech"
+        return "encoder_decoder"
     if getattr(processor, "chat_template", None) or getattr(processor, "tokenizer", processor).chat_template:
         return "chat"
     if not placeholders and getattr(config, "projection_dim", None):
-        return "either"
+        return "dual_encoder"
     return "plain"
 
 

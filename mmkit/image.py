@@ -1,7 +1,7 @@
 """Images: from bytes to normalised patches.
 
     source -> load_image -> Picture: pixels (H, W, 3) uint8 + notes
-           -> target_size, resize, centre_crop -> normalize -> patchify -> patches (n, C*T*p*p) + grid_thw
+           -> target_size, resize, center_crop -> normalize -> patchify -> patches (n, C*T*p*p) + grid_thw
     features(pixels, recipe) does the second line in one call
 
 Follows transformers' CLIP, SigLIP and Qwen2-VL processors (torchvision back end), bit for bit, and vLLM's rules
@@ -566,12 +566,12 @@ def resize(
     return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
 
 
-def centre_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def center_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Cut height x width from the middle; where the picture is smaller, black fills the rest.
 
     pixels: (H, W, C).  Returns (height, width, C).  Source: transformers' center_crop.
 
-    >>> centre_crop(np.arange(5)[:, None, None], 3, 1).ravel()
+    >>> center_crop(np.arange(5)[:, None, None], 3, 1).ravel()
     array([1, 2, 3])
     """
     rows, columns = pixels.shape[:2]
@@ -707,7 +707,7 @@ def features(
     resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)
     if recipe.resize != "smart":
         if recipe.crop:
-            resized = centre_crop(resized, recipe.crop, recipe.crop)
+            resized = center_crop(resized, recipe.crop, recipe.crop)
         planes = np.ascontiguousarray(resized.transpose(2, 0, 1))[None]  # 1 C H W
         values = planes if dtype == "uint8" else normalize(planes, recipe.mean, recipe.std, axis=1)
         return {"pixel_values": torch.from_numpy(values)}

@@ -1,6 +1,6 @@
 """Samples: text with its items, made ready for a model.
 
-    MultiModalSample -> load each item -> neutralise the text -> chat template -> count -> one of
+    MultiModalSample -> load each item -> neutralize the text -> chat template -> count -> one of
         preprocess    tensors: text ids and mask, image, audio and video features
         to_prompt     what LLM.generate takes: prompt, multi_modal_data, multi_modal_uuids
         to_messages   what an OpenAI-compatible server takes
@@ -40,7 +40,7 @@ from mmkit.errors import (
 )
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Blob, Limits, check_header, content_key, read
-from mmkit.prompts import check_placeholders, neutralise
+from mmkit.prompts import check_placeholders, neutralize
 from mmkit.recipes import ImageRecipe, model_folder, read_json
 from mmkit.text import clean_text
 
@@ -66,7 +66,7 @@ class MultiModalSample:
 
     history: earlier (question, answer) turns; the items then belong to the first of them.
     prompt: a finished prompt with its placeholders, used as it is in place of text, system and history. Only hand
-    over what you wrote yourself: nothing in it is neutralised.
+    over what you wrote yourself: nothing in it is neutralized.
     """
 
     text: str = ""
@@ -309,7 +309,7 @@ class MultiModalPreprocessor:
     # --------------------------------------------------------------------------------------------- the text
 
     def render(self, sample: MultiModalSample) -> tuple[str, tuple[str, ...]]:
-        """The sample's text in the model's own way, user text neutralised; and the notes."""
+        """The sample's text in the model's own way, user text neutralized; and the notes."""
         numbers = {m: len(sample.items(m)) for m in MODALITIES}
         if sample.prompt is not None:
             check_placeholders(self._plain(sample.prompt, [], reserved=()), numbers, self.placeholders)
@@ -324,12 +324,12 @@ class MultiModalPreprocessor:
             parts = [{"type": m} for m in MODALITIES for _ in range(numbers[m])]
             messages, notes = self._messages(sample, parts)
             text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        elif style == "speech":
+        elif style == "encoder_decoder":
             if sample.text.strip():
                 self._plain(sample.text, [])
                 notes = ["this model takes no question, it transcribes; the text was left out"]
             text = "".join(token for token in SPEECH_START if token in self.family.reserved)
-        elif style == "either" and numbers["image"]:
+        elif style == "dual_encoder" and numbers["image"]:
             if sample.text.strip():
                 raise LimitExceeded(f"{self.family.name} takes a text or a picture, not both; send two samples")
             text = ""
@@ -349,7 +349,7 @@ class MultiModalPreprocessor:
                 modality="text",
             )
         clean = clean_text(text, max_characters=len(text))
-        kept, found = neutralise(clean.text, self.reserved if reserved is None else reserved)
+        kept, found = neutralize(clean.text, self.reserved if reserved is None else reserved)
         notes.extend([*(f"text: {note}" for note in clean.notes), *found])
         return kept
 
@@ -411,7 +411,7 @@ class MultiModalPreprocessor:
                     f"{number} {modality} items, at most {allowed} allowed ({table}); "
                     "send fewer, or raise the limit"
                 )
-        if self.family.style == "speech" and not numbers["audio"]:
+        if self.family.style == "encoder_decoder" and not numbers["audio"]:
             raise PlaceholderMismatch(
                 f"{self.family.name} writes down what it hears, and there is no clip: hand one over, audios=[...] "
                 "(vLLM 0.32 would answer from memory that nobody filled)"
@@ -543,7 +543,7 @@ class MultiModalPreprocessor:
         """(1, N) ids of the text, with each placeholder's id replaced by the tokens of its item."""
         import torch
 
-        ids = self._tokenizer(text, add_special_tokens=self.family.style != "speech", return_tensors="pt")
+        ids = self._tokenizer(text, add_special_tokens=self.family.style != "encoder_decoder", return_tensors="pt")
         ids = ids.input_ids.long()
         modality_of = {
             self._tokenizer.convert_tokens_to_ids(self.placeholders[m]): m
@@ -600,9 +600,9 @@ class MultiModalPreprocessor:
 
     def _check_context(self, text: str, costs: list[ItemCost]) -> Cost:
         """The cost of a prompt.  Raises ContextOverflow with its table, where nothing is left for an answer."""
-        if self.family.style == "speech":  # the clip goes to the encoder
+        if self.family.style == "encoder_decoder":  # the clip goes to the encoder
             costs = [ItemCost(c.modality, c.index, c.source, c.size, 0, c.exact) for c in costs]
-        ids = self._tokenizer(text, add_special_tokens=self.family.style != "speech").input_ids
+        ids = self._tokenizer(text, add_special_tokens=self.family.style != "encoder_decoder").input_ids
         standing = len(costs) if self.placeholders else 0
         cost = Cost(len(ids) - standing, tuple(costs), self.context)
         if cost.total >= self.context:
@@ -760,7 +760,7 @@ def load_config(model: str, trust_remote_code: bool = False) -> Any:
     return _loaded(AutoConfig, model, trust_remote_code, "config")
 
 
-def introduce(model: str) -> None:
+def register_model_type(model: str) -> None:
     """Let an installed package tell transformers of the architecture that a model's config.json names.
 
     Entry points of the group "mmkit.models", named by model_type; vLLM's own group for this is
@@ -773,7 +773,7 @@ def introduce(model: str) -> None:
 
 
 def _loaded(factory: Any, model: str, trust_remote_code: bool, what: str) -> Any:
-    introduce(model)
+    register_model_type(model)
     try:
         return factory.from_pretrained(model, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:

@@ -1,10 +1,10 @@
 """Prompts: where the placeholders stand, and why a user cannot forge one.
 
-    user text -> neutralise -> chat template -> prompt with one placeholder an item -> check_placeholders
+    user text -> neutralize -> chat template -> prompt with one placeholder an item -> check_placeholders
 
 A placeholder ("<|image_pad|>") is a control token that vLLM swaps for the embeddings of an item. The same
 characters typed by a user would be read as that token: the answer is then about the wrong picture, or the engine
-crashes (vLLM issue 57740, CVE-2026-44222). So user text is neutralised first, and the finished prompt is counted.
+crashes (vLLM issue 57740, CVE-2026-44222). So user text is neutralized first, and the finished prompt is counted.
 
 Leaves out the tokens each item takes (tokens.py) and the swap itself, which vLLM does.
 """
@@ -57,12 +57,12 @@ def find_reserved(text: str, reserved: Iterable[str]) -> list[tuple[int, str]]:
     return [(m.start(), m.group()) for m in re.finditer(pattern, text)] if pattern else []
 
 
-def neutralise(text: str, reserved: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def neutralize(text: str, reserved: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Make user text plain text: break up every reserved string by an invisible word joiner.
 
     Returns the text and a note for each string found; text without any comes back unchanged.
 
-    >>> neutralise("is <|image_pad|> a cat?", ["<|image_pad|>"])[1]
+    >>> neutralize("is <|image_pad|> a cat?", ["<|image_pad|>"])[1]
     ('reserved string <|image_pad|> at character 3 made plain text',)
     """
     found = find_reserved(text, reserved)

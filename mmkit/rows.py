@@ -3,7 +3,7 @@
     {"id": ..., "text": ..., "images": [...], "audios": [...], "videos": [...]}  ->  MultiModalSample
     Answer | MmkitError  ->  {"id": ..., "answer": ...} | {"id": ..., "error": {"type": ..., "message": ...}}
 
-    read_rows -> judge_rows    `mmkit check`: notes, typed errors and tokens, without an engine
+    read_rows -> validate_rows    `mmkit check`: notes, typed errors and tokens, without an engine
     read_rows -> answer_rows   `mmkit answer`: answers, kept in a journal, so that a killed run goes on where it was
 
 Read by the standard json module, one at a time, so that a file of any length does. A bad row is a row with an
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmkit.batch import each, in_threads
+from mmkit.batch import in_threads, map_ordered
 from mmkit.errors import BadEncoding, MmkitError, SourceNotAllowed, SourceTooLarge
 from mmkit.media import is_url
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
@@ -156,7 +156,7 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
 # --------------------------------------------------------------------------------------------- judging
 
 
-def judge_rows(
+def validate_rows(
     rows: Iterable[Row], judge: MultiModalPreprocessor | ItemJudge, *, workers: int = 2, progress: bool = False
 ) -> Iterator[dict[str, Any]]:
     """What `mmkit check` says of each row: {"id", "tokens", "notes"} or {"id", "error"}, in order.
@@ -173,7 +173,7 @@ def judge_rows(
 
     counts = isinstance(judge, MultiModalPreprocessor)
     function = in_threads(judge, "to_prompt", workers) if counts else judge
-    for result in each(function, samples(), workers=workers, progress=progress):
+    for result in map_ordered(function, samples(), workers=workers, progress=progress):
         id = ids.popleft()
         if isinstance(result, MmkitError):
             yield {"id": id, "error": result.as_row()}

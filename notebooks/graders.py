@@ -785,11 +785,11 @@ def place_in_sequence(learner: Callable) -> Verdict:
     return grade(learner, reference, cases, hint=hint)
 
 
-# --- 09_ask_about_sound ----------------------------------------------------------------------------------
+# --- 10_ask_about_sound ----------------------------------------------------------------------------------
 
 
 def word_error_rate(function: Callable) -> Verdict:
-    """09, exercise 1: fewest changed, removed and added words, over the words said; torchaudio counts them."""
+    """10, exercise 1: fewest changed, removed and added words, over the words said; torchaudio counts them."""
     from torchaudio.functional import edit_distance
 
     rng = seeded("word_error_rate")
@@ -818,7 +818,7 @@ def word_error_rate(function: Callable) -> Verdict:
 
 
 def windows(function: Callable) -> Verdict:
-    """09, exercise 2: overlapping windows that cover a recording."""
+    """10, exercise 2: overlapping windows that cover a recording."""
     rng = seeded("windows")
 
     def reference(seconds: float, window: float, overlap: float) -> list[tuple[float, float]]:
@@ -852,7 +852,7 @@ def windows(function: Callable) -> Verdict:
 
 
 def worth_asking(function: Callable) -> Verdict:
-    """09, exercise 3: at least five moments of 20 ms above -45 dB."""
+    """10, exercise 3: at least five moments of 20 ms above -45 dB."""
     rng = np.random.default_rng(9)
 
     def reference(wave: np.ndarray, rate: int) -> bool:
@@ -897,7 +897,7 @@ def worth_asking(function: Callable) -> Verdict:
 
 
 def whisper_prompt(function: Callable) -> Verdict:
-    """09, exercise 4: Whisper's decoder prompt."""
+    """10, exercise 4: Whisper's decoder prompt."""
 
     def reference(language: str, task: str, timestamps: bool) -> str:
         names = ["startoftranscript", language, task] + ([] if timestamps else ["notimestamps"])
@@ -913,11 +913,11 @@ def whisper_prompt(function: Callable) -> Verdict:
     return grade(function, reference, cases, hint=hint, shrink=False)
 
 
-# --- 08_ask_about_pictures -----------------------------------------------------------------------------------
+# --- 09_ask_about_pictures -----------------------------------------------------------------------------------
 
 
 def answered_and_right(learner: Callable) -> Verdict:
-    """08, exercise 1: answer only where sure enough: the share answered, and the share of those that are right."""
+    """09, exercise 1: answer only where sure enough: the share answered, and the share of those that are right."""
     rng = seeded("answered_and_right")
     cases = [
         case("all are sure", [0.9, 0.8], [True, False], 0.5),
@@ -948,7 +948,7 @@ def answered_and_right(learner: Callable) -> Verdict:
 
 
 def phi_prompt(learner: Callable) -> Verdict:
-    """08, exercise 2: the prompt of Phi-3.5-vision, whose placeholders are numbered from 1."""
+    """09, exercise 2: the prompt of Phi-3.5-vision, whose placeholders are numbered from 1."""
     rng = seeded("phi_prompt")
     texts = [
         "What is this?",
@@ -975,7 +975,7 @@ def phi_prompt(learner: Callable) -> Verdict:
 
 
 def embeddings_fit(learner: Callable) -> Verdict:
-    """08, exercise 3: does a tensor of embeddings fit its grids?"""
+    """09, exercise 3: does a tensor of embeddings fit its grids?"""
     rng = seeded("embeddings_fit")
     cases = [
         case("one picture", (16, 128), [(1, 8, 8)], 128, 2),
@@ -1017,11 +1017,11 @@ def embeddings_fit(learner: Callable) -> Verdict:
     )
 
 
-# --- 04b_pipeline --------------------------------------------------------------------------------------------
+# --- 05_pipeline --------------------------------------------------------------------------------------------
 
 
 def safe_map(learner: Callable) -> Verdict:
-    """04b, exercise 1: one result for each input, in order, a value or the exception."""
+    """05, exercise 1: one result for each input, in order, a value or the exception."""
 
     def minutes(value: Any) -> Any:
         return None if value is None else 60 // value
@@ -1055,7 +1055,7 @@ def safe_map(learner: Callable) -> Verdict:
 
 
 def room_left(learner: Callable) -> Verdict:
-    """04b, exercise 2: tokens that are left for the answer, or an error."""
+    """05, exercise 2: tokens that are left for the answer, or an error."""
     from mmkit.recipes import QWEN2_VL
     from mmkit.tokens import image_tokens
 
@@ -1088,7 +1088,7 @@ def room_left(learner: Callable) -> Verdict:
 
 
 def pooled_mask(learner: Callable) -> Verdict:
-    """04b, exercise 3: the mask after every `step` frames became one place."""
+    """05, exercise 3: the mask after every `step` frames became one place."""
 
     def reference(mask: np.ndarray, step: int) -> np.ndarray:
         places = [mask[:, start : start + step].any(axis=1) for start in range(0, mask.shape[1], step)]
@@ -1116,7 +1116,7 @@ def pooled_mask(learner: Callable) -> Verdict:
 
 
 def down_mix(learner: Callable) -> Verdict:
-    """04b, exercise 4: the mean of the channels, and whether they cancel."""
+    """05, exercise 4: the mean of the channels, and whether they cancel."""
     from mmkit.audio import to_mono
 
     def reference(channels: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -1147,11 +1147,11 @@ def down_mix(learner: Callable) -> Verdict:
     return grade(learner, reference, cases, same=same, hint=hint, shrink=False)
 
 
-# --- 07_register_a_model -------------------------------------------------------------------------------------
+# --- 08_register_a_model -------------------------------------------------------------------------------------
 
 
 def expand_text(learner: Callable) -> Verdict:
-    """07, exercise 1: each placeholder as often as its item has rows."""
+    """08, exercise 1: each placeholder as often as its item has rows."""
     from mmkit.models.omni.processing import expand
 
     def same(got: Any, want: Any) -> bool:
@@ -1185,7 +1185,7 @@ def expand_text(learner: Callable) -> Verdict:
 
 
 def wrapped_clip(learner: Callable) -> Verdict:
-    """07, exercise 2: a clip's tokens with marks around, and which of them receive rows."""
+    """08, exercise 2: a clip's tokens with marks around, and which of them receive rows."""
 
     def reference(frames: int, begin: int, placeholder: int, end: int) -> tuple[list[int], list[bool]]:
         rows = -(-frames // 4)
@@ -1211,7 +1211,7 @@ def wrapped_clip(learner: Callable) -> Verdict:
 
 
 def embed_clips(learner: Callable) -> Verdict:
-    """07, exercise 3: rows of clips of unequal length, without their filling."""
+    """08, exercise 3: rows of clips of unequal length, without their filling."""
     import torch
 
     @dataclass(frozen=True)

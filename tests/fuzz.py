@@ -20,7 +20,7 @@ from functools import cache
 
 from mmkit.errors import MmkitError
 from mmkit.media import Limits, read
-from tests.hostile import LOAD, animation, film, picture, sound
+from tests.media_factory import LOAD, animation, film, picture, sound
 
 MAX_SECONDS = 5.0  # of CPU, one file
 MAX_BYTES = 1_500_000_000  # of memory, all in all

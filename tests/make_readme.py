@@ -16,7 +16,7 @@ from mmkit import shipped
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
-NO_VLLM = {"01", "02", "03", "04", "05"}
+NO_VLLM = {"01", "02", "03", "04"}
 # What README shows of each benchmark: (label, file, path within it, how it is said).
 TIMES = "{:.1f} times as fast"
 SHOWN = [
@@ -83,8 +83,8 @@ def course() -> list[tuple[str, str, str]]:
 def number(name: str) -> str:
     """The number that a title or a file name begins with.
 
-    >>> number("04b from files to one prompt"), number("04_video.ipynb")
-    ('04b', '04')
+    >>> number("05 from files to one prompt"), number("04_video.ipynb")
+    ('05', '04')
     """
     return re.split(r"[ _]", name)[0]
 

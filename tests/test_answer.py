@@ -23,7 +23,7 @@ from mmkit import errors as tree
 from mmkit.engine import Engine
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
 from mmkit.rows import answer_rows
-from tests.hostile import CASES, picture, sound
+from tests.media_factory import CASES, picture, sound
 
 pytestmark = pytest.mark.vllm
 ROWS, HOSTILE = 1000, 37

@@ -1,4 +1,4 @@
-"""106 rows of hostile and broken inputs through one harness. Oracle: the table in `hostile.py`.
+"""106 rows of hostile and broken inputs through one harness. Oracle: the table in `media_factory.py`.
 
 For every row: exactly one result, none but our errors, the cause kept, no address, path or payload in the message,
 no file left open; and once more all of them in one process whose memory and time are limited.
@@ -17,7 +17,7 @@ import pytest
 
 from mmkit.errors import MmkitError
 from mmkit.preprocessor import MultiModalPreprocessor
-from tests.hostile import CASES, LOAD, Case, pixels
+from tests.media_factory import CASES, LOAD, Case, pixels
 
 MODELS = {"prompt": "tiny-qwen2-vl", "speech": "tiny-qwen2-audio"}
 ITEMS = {"image": 8, "audio": 4, "video": 2}
@@ -92,7 +92,7 @@ def test_row_064_keys_tell_pictures_apart_and_know_them_again(preprocessors, tmp
     from PIL import Image
 
     from mmkit.preprocessor import MultiModalSample
-    from tests.hostile import as_file, data_url, picture
+    from tests.media_factory import as_file, data_url, picture
 
     def key(source) -> str:
         return preprocessors["prompt"].to_prompt(MultiModalSample("?", (source,))).uuids["image"][0]
@@ -112,7 +112,7 @@ def test_row_064_keys_tell_pictures_apart_and_know_them_again(preprocessors, tmp
 def test_row_084_a_missing_backend_says_what_to_install(monkeypatch):
     from mmkit.audio import load_audio
     from mmkit.errors import BackendMissing
-    from tests.hostile import sound
+    from tests.media_factory import sound
 
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(BackendMissing, match="pip install soundfile"):
@@ -121,7 +121,7 @@ def test_row_084_a_missing_backend_says_what_to_install(monkeypatch):
 
 def test_row_106_one_result_an_input_and_neighbours_unharmed(preprocessors, tmp_path):
     """All rows between good samples: as many results as inputs, in order, and the good ones equal as ever."""
-    from mmkit.batch import each, in_threads
+    from mmkit.batch import in_threads, map_ordered
     from mmkit.preprocessor import MultiModalSample
 
     alone = preprocessors["prompt"].to_prompt(MultiModalSample("What is it?", (pixels(),)))
@@ -131,7 +131,7 @@ def test_row_106_one_result_an_input_and_neighbours_unharmed(preprocessors, tmp_
         folder.mkdir()
         samples += [MultiModalSample("What is it?", (pixels(),)), MultiModalSample("?", (case.make(folder),))]
         kinds.append(case)
-    results = list(each(in_threads(preprocessors["prompt"], "to_prompt", 2), samples, workers=2))
+    results = list(map_ordered(in_threads(preprocessors["prompt"], "to_prompt", 2), samples, workers=2))
     assert len(results) == len(samples)
     for neighbour in results[::2]:
         assert (neighbour.text, neighbour.uuids) == (alone.text, alone.uuids)
@@ -147,7 +147,7 @@ import resource, tempfile, time
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
 from tests.test_bad_inputs import MODELS, ITEMS, result_of
-from tests.hostile import CASES
+from tests.media_factory import CASES
 from mmkit.preprocessor import MultiModalPreprocessor
 made = {reads: MultiModalPreprocessor(model, max_items=ITEMS) for reads, model in MODELS.items()}
 before, slowest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0

@@ -17,14 +17,14 @@ from mmkit.batch import (
     buckets,
     chunks,
     collate,
-    each,
     in_threads,
+    map_ordered,
     padding_share,
     preprocess_many,
 )
 from mmkit.errors import CorruptMedia, EmptyMedia, MmkitError
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
-from tests.hostile import picture, pixels, sound
+from tests.media_factory import picture, pixels, sound
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_one_result_an_input_in_order(numbers, workers, ahead):
             raise RuntimeError("unforeseen")
         return 1 / n
 
-    results = list(each(invert, iter(numbers), workers=workers, ahead=ahead))
+    results = list(map_ordered(invert, iter(numbers), workers=workers, ahead=ahead))
     assert len(results) == len(numbers)
     for row, (n, result) in enumerate(zip(numbers, results, strict=True)):
         if n in (0, -5):
@@ -72,7 +72,7 @@ def test_inputs_are_taken_as_they_are_needed():
             taken.append(n)
             yield n
 
-    results = each(lambda n: n, inputs(), workers=2, ahead=8)
+    results = map_ordered(lambda n: n, inputs(), workers=2, ahead=8)
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     assert len(taken) <= 5 + 8 + 1
     results.close()
@@ -81,16 +81,16 @@ def test_inputs_are_taken_as_they_are_needed():
 def test_threads_work_at_once():
     """Two workers meet at a barrier: one thread alone would wait for ever."""
     barrier = threading.Barrier(2, timeout=20)
-    assert sorted(each(lambda n: barrier.wait() * 0 + n, range(2), workers=2)) == [0, 1]
+    assert sorted(map_ordered(lambda n: barrier.wait() * 0 + n, range(2), workers=2)) == [0, 1]
 
 
 def test_errors_handed_over_come_back_in_their_place():
     error = CorruptMedia("bad row")
-    assert [getattr(r, "row", r) for r in each(lambda n: n, [1, error, 3])] == [1, 1, 3]
+    assert [getattr(r, "row", r) for r in map_ordered(lambda n: n, [1, error, 3])] == [1, 1, 3]
 
 
 def test_progress_goes_to_stderr(capsys):
-    assert list(each(lambda n: n, range(3), progress=True)) == [0, 1, 2]
+    assert list(map_ordered(lambda n: n, range(3), progress=True)) == [0, 1, 2]
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "3/3" in printed.err
@@ -230,7 +230,7 @@ def test_threads_share_a_cache(tmp_path):
     with FeatureCache(tmp_path) as cache:
         ready = MultiModalPreprocessor("tiny-qwen2-vl", cache=cache)
         samples = [MultiModalSample("?", (pixels(30 + i % 4, 60),)) for i in range(24)]
-        results = list(each(in_threads(ready, "preprocess", 4), samples, workers=4))
+        results = list(map_ordered(in_threads(ready, "preprocess", 4), samples, workers=4))
         assert not any(isinstance(result, MmkitError) for result in results)
         assert len(cache) == 4
 
@@ -247,7 +247,7 @@ def test_ten_thousand_items_stream_in_little_memory():
             alive.pop()
 
     most = 0
-    for number, _ in enumerate(each(lambda n: Result(), range(10_000), workers=2, ahead=16)):
+    for number, _ in enumerate(map_ordered(lambda n: Result(), range(10_000), workers=2, ahead=16)):
         most = max(most, len(alive))
         if number < 3:
             time.sleep(0.01)

@@ -567,7 +567,7 @@ def turns_the_block(row, column, columns):
     return ((row // 2) * (columns // 2) + column // 2) * 4 + (column % 2) * 2 + row % 2
 
 
-# --- 08_ask_about_pictures -----------------------------------------------------------------------------------
+# --- 09_ask_about_pictures -----------------------------------------------------------------------------------
 
 
 @wrong("answered_and_right")
@@ -623,7 +623,7 @@ def only_the_first_picture(shape, grids, hidden, merge):
     return len(shape) == 2 and shape == (t * h * w // merge**2, hidden) and h % merge == 0 and w % merge == 0
 
 
-# --- 04b_pipeline --------------------------------------------------------------------------------------------
+# --- 05_pipeline --------------------------------------------------------------------------------------------
 
 
 @wrong("safe_map")
@@ -712,7 +712,7 @@ def takes_the_first_channel(channels):
     return channels[:, 0], False
 
 
-# --- 07_register_a_model -------------------------------------------------------------------------------------
+# --- 08_register_a_model -------------------------------------------------------------------------------------
 
 
 @wrong("expand_text")
@@ -775,7 +775,7 @@ def cuts_all_to_the_shortest(tower, mels, lengths):
     return list(tower(mels[:, :, : int(min(lengths))]))
 
 
-# --- 09_ask_about_sound --------------------------------------------------------------------------------------
+# --- 10_ask_about_sound --------------------------------------------------------------------------------------
 
 
 @wrong("word_error_rate")

@@ -501,14 +501,14 @@ def test_sizes_off_the_grid_are_refused():
 
 
 @pytest.mark.parametrize(("size", "crop"), [((300, 224), 224), ((225, 224), 224), ((5, 9), 7), ((4, 4), 7)])
-def test_centre_crop_equals_transformers(size, crop):
+def test_center_crop_equals_transformers(size, crop):
     from transformers import CLIPImageProcessor
     from transformers.image_utils import SizeDict
 
     theirs = CLIPImageProcessor().center_crop(
         torch.from_numpy(noise(*size)).permute(2, 0, 1), SizeDict(height=crop, width=crop)
     )
-    np.testing.assert_array_equal(image.centre_crop(noise(*size), crop, crop), theirs.permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(image.center_crop(noise(*size), crop, crop), theirs.permute(1, 2, 0).numpy())
 
 
 # ---- features: bit for bit

@@ -35,7 +35,7 @@ from mmkit.errors import (
 )
 from mmkit.media import LIMITS, content_key, decode_data_url, is_url, read, read_file
 from tests.guarded_fetch import guarded_fetch
-from tests.hostile import animation, film, picture, sound, wav
+from tests.media_factory import animation, film, picture, sound, wav
 
 FILES = {
     "png": picture(), "jpeg": picture("JPEG"), "webp": picture("WEBP"), "gif": picture("GIF"),
@@ -160,7 +160,7 @@ def test_interlaced_png_is_counted_in_seven_passes():
     """Width 5, height 3, one byte a pixel; the passes by hand, after figure 8.2 of the PNG specification."""
     import struct
 
-    from tests.hostile import END, png_chunks
+    from tests.media_factory import END, png_chunks
 
     passes = [(1, 1), (1, 1), (0, 0), (1, 1), (3, 1), (2, 2), (5, 1)]  # (columns, rows)
     body = b"".join((b"\0" + bytes(columns)) * rows for columns, rows in passes if columns)

@@ -1,4 +1,4 @@
-"""The tables of notebook 07, looked up in the vLLM that is installed; and who knows a model that was registered.
+"""The tables of notebook 08, looked up in the vLLM that is installed; and who knows a model that was registered.
 
 Oracle: vLLM itself. A name that the lesson calls gone must be gone, one that it recommends must be there, and a
 source file that it points to must hold what it is named for.
@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = ROOT / "notebooks" / "07_register_a_model.ipynb"
+NOTEBOOK = ROOT / "notebooks" / "08_register_a_model.ipynb"
 # Where a name without its module is looked for.
 PLACES = (
     "vllm.inputs",
@@ -65,9 +65,9 @@ def exists(name: str) -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def _vllm():
-    from mmkit.engine import quiet
+    from mmkit.engine import suppress_output
 
-    with quiet():
+    with suppress_output():
         for place in PLACES:
             importlib.import_module(place.partition(":")[0])
 

@@ -26,7 +26,7 @@ from mmkit.image import load_image
 from mmkit.preprocessor import Embedding, MultiModalPreprocessor, MultiModalSample
 from mmkit.text import clean_text
 from mmkit.video import load_video
-from tests.hostile import film, picture, pixels, sound, tone
+from tests.media_factory import film, picture, pixels, sound, tone
 
 QUESTION = "What color is the circle?"
 

@@ -1,4 +1,4 @@
-"""The table of prompt formats in notebook 08: every row against the source of the vLLM that is installed.
+"""The table of prompt formats in notebook 09: every row against the source of the vLLM that is installed.
 
 Oracle: vLLM's model classes (placeholders, modalities, the names of their options) and the configurations that
 transformers and vLLM bring themselves (whatever they do not bring needs trust_remote_code). The words of a turn
@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "08_ask_about_pictures.ipynb"
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "09_ask_about_pictures.ipynb"
 MODEL_TYPES = {  # architecture -> model_type of its published config.json
     "Qwen2VLForConditionalGeneration": "qwen2_vl",
     "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl",
@@ -44,9 +44,9 @@ ROWS = formats()
 @pytest.fixture(scope="module")
 def classes():
     """architecture -> vLLM's model class."""
-    from mmkit.engine import quiet
+    from mmkit.engine import suppress_output
 
-    with quiet():
+    with suppress_output():
         from vllm.model_executor.models import ModelRegistry
 
         return {row["architecture"]: _loaded(ModelRegistry, row["architecture"]) for row in ROWS.values()}

@@ -1,4 +1,4 @@
-"""Prompts: oracle is the tokenizer itself, which must read no control token in neutralised user text."""
+"""Prompts: oracle is the tokenizer itself, which must read no control token in neutralized user text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mmkit import shipped
 from mmkit.errors import PlaceholderMismatch
 from mmkit.preprocessor import load_processor
-from mmkit.prompts import check_placeholders, find_reserved, neutralise, placeholders_in, reserved_strings
+from mmkit.prompts import check_placeholders, find_reserved, neutralize, placeholders_in, reserved_strings
 
 QWEN = {"image": "<|image_pad|>", "video": "<|video_pad|>"}
 RESERVED = ("<|vision_start|>", "<|image_pad|>", "<|im_start|>", "<image>", "<<", "<s>")
@@ -22,7 +22,7 @@ def processor():
 
 @given(st.lists(st.sampled_from([*RESERVED, "<", "|>", "im", "age", " ", "你好", "s>"]), max_size=8).map("".join))
 def test_nothing_reserved_is_left(text):
-    plain, notes = neutralise(text, RESERVED)
+    plain, notes = neutralize(text, RESERVED)
     assert find_reserved(plain, RESERVED) == []
     assert plain.replace("\u2060", "") == text
     assert bool(notes) == bool(find_reserved(text, RESERVED))
@@ -30,7 +30,7 @@ def test_nothing_reserved_is_left(text):
 
 def test_text_without_reserved_strings_is_untouched():
     text = "Is 3 < 4? <b>yes</b> 数据\n"
-    assert neutralise(text, RESERVED) == (text, ())
+    assert neutralize(text, RESERVED) == (text, ())
 
 
 def test_every_control_token_of_the_shipped_model_is_reserved(processor):
@@ -44,7 +44,7 @@ def test_the_tokenizer_reads_neutralised_text_as_text(processor):
     for string in reserved_strings(processor):
         text = f"what is {string}?"
         assert control & set(tokenizer(text)["input_ids"]), "the trap is real"
-        plain, notes = neutralise(text, reserved_strings(processor))
+        plain, notes = neutralize(text, reserved_strings(processor))
         assert not control & set(tokenizer(plain)["input_ids"])
         assert string in notes[0]
 

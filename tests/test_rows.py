@@ -18,15 +18,15 @@ from mmkit.rows import (
     Journal,
     answer_rows,
     dump,
-    judge_rows,
     model_signature,
     read_row,
     read_rows,
     result_row,
     row_key,
+    validate_rows,
     write_whole,
 )
-from tests.hostile import picture, sound
+from tests.media_factory import picture, sound
 
 
 def rows_of(tmp_path, text: str | bytes) -> list:
@@ -135,7 +135,7 @@ def folder(tmp_path):
 
 def test_judging_without_a_model(folder):
     path, expected = folder
-    found = list(judge_rows(read_rows(path / "in.jsonl"), ItemJudge(path)))
+    found = list(validate_rows(read_rows(path / "in.jsonl"), ItemJudge(path)))
     assert [row.get("error", {}).get("type") for row in found] == expected
     assert [row["id"] for row in found] == [1, 2, 3, 4, 1, None]
     assert found[0] == {"id": 1, "tokens": None, "notes": []}
@@ -146,7 +146,7 @@ def test_judging_without_a_model(folder):
 def test_judging_with_a_model_counts_what_vllm_will(folder):
     path, expected = folder
     ready = MultiModalPreprocessor("tiny-qwen2-vl", root=path)
-    found = list(judge_rows(read_rows(path / "in.jsonl"), ready))
+    found = list(validate_rows(read_rows(path / "in.jsonl"), ready))
     assert [row.get("error", {}).get("type") for row in found] == expected
     sample = MultiModalSample("?", (picture(),))
     assert found[0]["tokens"] == ready.preprocess(sample)["text"]["input_ids"].shape[1]
