@@ -8,7 +8,7 @@ VLLM ?= $(if $(filter Linux,$(shell uname -s)),cpu,none)
 GROUPS := --group dev $(if $(filter none,$(VLLM)),,--group $(VLLM))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help setup demo lab test lint unit nbval notebooks media scores bench fuzz train clean
+.PHONY: help setup demo lab test lint unit nbval run-time-only notebooks media scores bench fuzz train clean
 
 help:
 	@echo "make demo       install, then ask real vLLM about the shipped pictures and clips"
@@ -20,6 +20,7 @@ help:
 	@echo "make media      draw and speak the course's pictures, clips and videos again (needs espeak-ng)"
 	@echo "make fuzz       20,000 damaged files: none may crash, hang or be shortened in silence"
 	@echo "make bench      measure speed against the reference libraries"
+	@echo "make run-time-only   every verb in an environment of its own with the run-time dependencies alone"
 	@echo "make train      train the shipped models from nothing (hours)"
 
 setup: .venv/ready-$(VLLM)
@@ -48,6 +49,7 @@ test: lint unit nbval
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 unit: setup
 	$(BIN)/python -m pytest
@@ -69,6 +71,12 @@ bench: setup
 
 fuzz: setup
 	$(BIN)/python -m tests.fuzz
+
+run-time-only:
+	$(PYTHON) -m venv .cache/run-time
+	.cache/run-time/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	VIRTUAL_ENV=$(CURDIR)/.cache/run-time UV_PYTHON_DOWNLOADS=never .cache/run-time/bin/uv pip install --quiet -e .
+	.cache/run-time/bin/python -m tests.run_time_only
 
 train: setup
 	$(BIN)/python -m mmkit.zoo.train_vision
