@@ -4,9 +4,9 @@
     python notebooks/execute.py 02_image.ipynb     one
     python notebooks/execute.py --check            run, compare with what is stored, write nothing
 
-Normalised: execution counts from 1, one kernel name, no timestamps, neighbouring stream outputs joined. A cell
-that fails stops the run with its traceback, unless it is tagged `raises-exception`: lessons show failures on
-purpose.
+Normalised: execution counts from 1, one kernel name, no timestamps, neighbouring stream outputs joined, of all
+metadata only tags and alternative text. A cell that fails stops the run with its traceback, unless it is tagged
+`raises-exception`: lessons show failures on purpose.
 """
 
 from __future__ import annotations
@@ -51,8 +51,18 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.outputs = joined_streams(cell.outputs)
             for output in cell.outputs:
                 if "metadata" in output:
-                    output.metadata = nbformat.from_dict({})
+                    output.metadata = nbformat.from_dict(alternative_text(output.metadata))
     return notebook
+
+
+def alternative_text(metadata: dict) -> dict:
+    """Of an output's metadata only what is read aloud in place of a picture: {"image/png": {"alt": ...}}.
+
+    >>> alternative_text({"image/png": {"alt": "a red circle", "width": 3}, "needs_background": "light"})
+    {'image/png': {'alt': 'a red circle'}}
+    """
+    said = {kind: about for kind, about in metadata.items() if isinstance(about, dict) and "alt" in about}
+    return {kind: {"alt": about["alt"]} for kind, about in said.items()}
 
 
 def joined_streams(outputs: list) -> list:

@@ -20,6 +20,8 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 # Folders of a machine, addresses in memory, clock times. ("/tmp" may be taught; "/tmp/ipykernel_1" is a leak.)
 MACHINE = re.compile(r"/home/\w|/ro{2}t/|/Users/|site-packages|/tmp/\w*ipykernel|0x[0-9a-f]{7,}|\b\d\d:\d\d:\d\d\b")
+SEEN_OR_HEARD = re.compile(r"<(?:img|svg|audio|video)\b[^>]*>")
+SPOKEN = re.compile(r'\b(?:alt|aria-label)="[^"]{3,}"')
 
 
 def code_cells(notebook) -> list:
@@ -103,6 +105,21 @@ def normalised(notebook) -> list[str]:
     return [] if nbformat.writes(again) == nbformat.writes(notebook) else ["not normalised: run `make notebooks`"]
 
 
+def described(notebook) -> list[str]:
+    """Every figure has alternative text: pictures as metadata of the output, players and tables of HTML inside."""
+    found = []
+    for n, cell in enumerate(code_cells(notebook), 1):
+        for output in cell.outputs:
+            for kind, data in output.get("data", {}).items():
+                alt = output.metadata.get(kind, {}).get("alt", "")
+                if kind.startswith("image/") and len(alt) < 12:
+                    found.append(f"cell {n}: {kind} without alternative text")
+                if kind == "text/html":
+                    bare = [tag for tag in SEEN_OR_HEARD.findall(data) if not SPOKEN.search(tag)]
+                    found += [f"cell {n}: {tag[:40]} without alt or aria-label" for tag in bare]
+    return found
+
+
 RULES = [executed_in_order, no_errors, no_stderr, no_machine, narrow, small, normalised]
 
 
@@ -130,9 +147,15 @@ def set_output(output_type, **fields):
     return lambda _, cell: cell.update(outputs=[nbformat.v4.new_output(output_type, **fields)])
 
 
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
+
+
 @pytest.mark.parametrize(
     ("rule", "how"),
     [
+        (described, set_output("display_data", data={"image/png": PIXEL})),
+        (described, set_output("display_data", data={"image/svg+xml": "<svg></svg>"}, metadata={})),
+        (described, set_output("display_data", data={"text/html": '<audio controls src="data:..."></audio>'})),
         (executed_in_order, lambda _, cell: cell.update(execution_count=None, outputs=[])),  # stripped
         (executed_in_order, lambda _, cell: cell.update(execution_count=7)),
         (no_errors, set_output("error", ename="E", evalue="", traceback=[])),
@@ -147,6 +170,16 @@ def set_output(output_type, **fields):
 def test_rule_can_fail(rule, how):
     assert rule(spoiled(lambda *_: None)) == []
     assert rule(spoiled(how)) != []
+
+
+def test_normalising_keeps_alternative_text():
+    def drawn(_, cell):
+        said = {"image/png": {"alt": "one red pixel", "width": 1}}
+        cell.update(outputs=[nbformat.v4.new_output("display_data", data={"image/png": PIXEL}, metadata=said)])
+
+    notebook = normalise(spoiled(drawn))
+    assert notebook.cells[0].outputs[0].metadata == {"image/png": {"alt": "one red pixel"}}
+    assert described(notebook) == []
 
 
 def test_nbval_compares_a_changed_output(tmp_path):

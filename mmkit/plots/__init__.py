@@ -1,0 +1,99 @@
+"""Pictures that teach: one style, one color a modality, the finding as the title.
+
+    style    colors, sizes, how a notebook stores a figure     alt      a figure in words, for who cannot see it
+    text     tokens, losses, masks     image   pixels, patches     audio   waves, spectra     video   frames, times
+    models   how they are put together
+
+Follows the Okabe-Ito palette, which color-blind readers can tell apart, and the habit of drawing what lies
+between two steps. Draws what it is given and imports nothing else of mmkit; leaves out interactive plots.
+Every figure that a notebook stores has alternative text: its title, its axes and its numbers.
+"""
+
+from mmkit.plots.alt import describe
+from mmkit.plots.audio import (
+    Player,
+    cut_marks,
+    filter_banks,
+    frames_and_window,
+    levels,
+    listening,
+    mel_scale,
+    mels,
+    noise_limit,
+    player,
+    shared_samples,
+    spectrograms,
+    token_steps,
+    waveform,
+)
+from mmkit.plots.image import Photo, damages, histograms, patch_grid, pictures, staircase, weights
+from mmkit.plots.models import call_chart, diagram, token_rows
+from mmkit.plots.style import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    PINK,
+    SKY,
+    VERMILION,
+    WRONG,
+    YELLOW,
+    use_style,
+)
+from mmkit.plots.text import Strip, attention, compression, lost_characters, masks, padded_batches, token_strip
+from mmkit.plots.video import clocks, film_strip, moment_table, position_table, sampling, temporal_patches
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "COLOURS",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PINK",
+    "SKY",
+    "VERMILION",
+    "WRONG",
+    "YELLOW",
+    "Photo",
+    "Player",
+    "Strip",
+    "attention",
+    "call_chart",
+    "clocks",
+    "compression",
+    "cut_marks",
+    "damages",
+    "describe",
+    "diagram",
+    "film_strip",
+    "filter_banks",
+    "frames_and_window",
+    "histograms",
+    "levels",
+    "listening",
+    "lost_characters",
+    "masks",
+    "mel_scale",
+    "mels",
+    "moment_table",
+    "noise_limit",
+    "padded_batches",
+    "patch_grid",
+    "pictures",
+    "player",
+    "position_table",
+    "sampling",
+    "shared_samples",
+    "spectrograms",
+    "staircase",
+    "temporal_patches",
+    "token_rows",
+    "token_steps",
+    "token_strip",
+    "use_style",
+    "waveform",
+    "weights",
+]
