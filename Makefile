@@ -61,7 +61,7 @@ notebooks: setup
 	$(BIN)/python notebooks/execute.py $(NB)
 
 media: setup
-	for made in pictures photos sounds videos overview; do $(BIN)/python -m mmkit.zoo.$$made data || exit 1; done
+	for made in pictures photos sounds videos overview; do $(BIN)/python -m mmkit.zoo.media.$$made data || exit 1; done
 
 scores: setup
 	$(BIN)/python -m mmkit.zoo.scores
@@ -79,10 +79,10 @@ run-time-only:
 	.cache/run-time/bin/python -m tests.run_time_only
 
 train: setup
-	$(BIN)/python -m mmkit.zoo.train_vision
-	$(BIN)/python -m mmkit.zoo.train_speech both
-	$(BIN)/python -m mmkit.zoo.train_speech tiny-whisper --start data/models/tiny-whisper
-	$(BIN)/python -m mmkit.zoo.train_omni
+	$(BIN)/python -m mmkit.zoo.vision.train
+	$(BIN)/python -m mmkit.zoo.audio.train both
+	$(BIN)/python -m mmkit.zoo.audio.train tiny-whisper --start data/models/tiny-whisper
+	$(BIN)/python -m mmkit.zoo.omni.train
 
 clean:
 	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis

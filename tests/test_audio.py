@@ -44,9 +44,9 @@ from mmkit.errors import (
 from mmkit.media import LIMITS
 from mmkit.recipes import ARTICLE, QWEN2_AUDIO, WHISPER, WHISPER_LARGE_V3, recipe_for
 from mmkit.tokens import audio_seconds, audio_tokens, cost, resampled_length
-from mmkit.zoo import sounds
-from mmkit.zoo.qwen2_audio import make_processor, make_tokenizer
-from mmkit.zoo.speech import have_espeak
+from mmkit.zoo.audio.qwen2_audio import make_processor, make_tokenizer
+from mmkit.zoo.media import sounds
+from mmkit.zoo.worlds.speech import have_espeak
 
 RATE = 16_000
 
@@ -285,7 +285,7 @@ def test_audio_tokens_equal_what_vllm_expands(tmp_path):
     from vllm.config import ModelConfig
     from vllm.multimodal import MULTIMODAL_REGISTRY
 
-    from mmkit.zoo import qwen2_audio
+    from mmkit.zoo.audio import qwen2_audio
 
     tokenizer = qwen2_audio.make_tokenizer()
     qwen2_audio.save(qwen2_audio.make_model(tokenizer), qwen2_audio.make_processor(tokenizer), tmp_path)

@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
     """A Qwen2-VL directory with the class's own pixel limits: config, tokenizer, processor; no weights."""
     from transformers import Qwen2VLImageProcessor
 
-    from mmkit.zoo.qwen2_vl import build_model, build_processor, train_tokenizer
+    from mmkit.zoo.vision.model import build_model, build_processor, train_tokenizer
 
     folder = tmp_path_factory.mktemp("qwen2-vl")
     processor = build_processor(train_tokenizer())

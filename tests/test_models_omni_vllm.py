@@ -20,8 +20,8 @@ from mmkit.errors import LimitExceeded, PlaceholderMismatch
 from mmkit.models.omni import parity
 from mmkit.models.omni.parity import Question
 from mmkit.preprocessor import Embedding, MultiModalSample
-from mmkit.zoo import omni, shapes, speech
-from mmkit.zoo.lessons import sample_size
+from mmkit.zoo.vision.batches import sample_size
+from mmkit.zoo.worlds import joint, shapes, speech
 
 pytestmark = pytest.mark.vllm
 COUNT = 300
@@ -55,10 +55,10 @@ def of_the_world(count: int) -> list[Question]:
             question = shapes.ask(rng, scene, rng.choice(shapes.SINGLE_KINDS))
             items = ["<|image|>"]
         elif kind == "audio":
-            question = omni.ask_clip(rng, speech.Truth((word,)), rng.choice(omni.AUDIO_KINDS))
+            question = joint.ask_clip(rng, speech.Truth((word,)), rng.choice(joint.AUDIO_KINDS))
             items = ["<|audio|>"]
         else:
-            question = omni.ask_joint(rng, scene, word, rng.choice(omni.JOINT_KINDS))
+            question = joint.ask_joint(rng, scene, word, rng.choice(joint.JOINT_KINDS))
             items = rng.sample(["<|image|>", "<|audio|>"], 2) if kind == "joint" else []
         if question:
             text = f"<|im_start|>user\n{''.join(items)}{question.text}<|im_end|>\n<|im_start|>assistant\n"

@@ -58,7 +58,7 @@ def test_a_saved_class_default_is_the_preset(name, preset, tmp_path):
 
 
 def test_a_saved_processor_is_read_from_its_nested_file(tmp_path):
-    from mmkit.zoo.qwen2_vl import MAX_PIXELS, MIN_PIXELS, build_processor, train_tokenizer
+    from mmkit.zoo.vision.model import MAX_PIXELS, MIN_PIXELS, build_processor, train_tokenizer
 
     build_processor(train_tokenizer()).save_pretrained(tmp_path)
     assert not (tmp_path / "preprocessor_config.json").exists()

@@ -43,7 +43,7 @@ from mmkit.video import (
     seconds_per_patch,
     target_size,
 )
-from mmkit.zoo.videos import bursts, circle_frames, course_videos, encode, index_frames, read_index
+from mmkit.zoo.media.videos import bursts, circle_frames, course_videos, encode, index_frames, read_index
 
 SHORT = index_frames(24)
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from mmkit import shipped
-from mmkit.zoo import omni, shapes, speech
-from mmkit.zoo.omni_lessons import KINDS, Lessons, OmniForward, Sounds, pixel_values
-from mmkit.zoo.qwen2_vl_forward import MEAN, STD, QwenForward, patchify
+from mmkit.zoo.omni import model as omni
+from mmkit.zoo.omni.batches import KINDS, Lessons, OmniForward, Sounds, pixel_values
 from mmkit.zoo.scores import weights_hash
-from mmkit.zoo.shapes import Background, Scene, Shape
+from mmkit.zoo.vision.forward import MEAN, STD, QwenForward, patchify
+from mmkit.zoo.worlds import joint, shapes, speech
+from mmkit.zoo.worlds.shapes import Background, Scene, Shape
 
 GREY = Background((128, 128, 128), (128, 128, 128))
 SCENE = Scene(112, 112, GREY, (
@@ -40,7 +41,7 @@ def sounds():
     rng = np.random.default_rng(0)
     voices, words, waves = [], [], []
     for variant in ("m1", "f2"):
-        for word in omni.WORDS:
+        for word in joint.WORDS:
             waves.append((8_000 * rng.normal(size=4_000 + 100 * len(words))).clip(-32768, 32767).astype(np.int16))
             voices.append(speech.Voice(variant))
             words.append((word,))
@@ -73,7 +74,7 @@ def sounds():
 )
 def test_joint_answers_by_hand(kind, word, answer):
     for seed in range(5):
-        question = omni.ask_joint(random.Random(seed), SCENE, word, kind)
+        question = joint.ask_joint(random.Random(seed), SCENE, word, kind)
         assert (question and question.answer) == answer
 
 
@@ -81,18 +82,18 @@ def test_clips_are_asked_only_what_they_can_answer():
     rng = random.Random(0)
     word, digits, beep = speech.Truth(("blue",)), speech.Truth(("one", "two")), speech.Truth(sound="beep")
     kinds = {
-        name: {k for k in omni.AUDIO_KINDS if omni.ask_clip(rng, truth, k)}
+        name: {k for k in joint.AUDIO_KINDS if joint.ask_clip(rng, truth, k)}
         for name, truth in (("word", word), ("digits", digits), ("beep", beep))
     }
     assert kinds["word"] == {"transcribe", "word", "count", "speech"}
     assert kinds["digits"] == {"transcribe", "count", "first", "last", "speech"}
     assert kinds["beep"] == {"transcribe", "count", "speech", "caption"}
-    assert omni.ask_clip(rng, word, "count").answer == "zero"
+    assert joint.ask_clip(rng, word, "count").answer == "zero"
 
 
 def test_every_word_is_one_token(made):
     tokenizer = made[1].tokenizer
-    for word in (*omni.WORDS, "yes", "no", "top", "bottom", "first", "second"):
+    for word in (*joint.WORDS, "yes", "no", "top", "bottom", "first", "second"):
         assert len(tokenizer(word)["input_ids"]) == len(tokenizer(" " + word)["input_ids"]) == 1
 
 
@@ -111,7 +112,7 @@ def test_the_eye_sees_what_its_donor_sees(made):
 def test_the_ear_hears_what_its_donor_hears(made):
     from transformers import Qwen2AudioForConditionalGeneration
 
-    from mmkit.zoo.qwen2_audio import PackedForward
+    from mmkit.zoo.audio.qwen2_audio import PackedForward
 
     donor = PackedForward(Qwen2AudioForConditionalGeneration.from_pretrained(shipped.resolve("tiny-qwen2-audio")))
     mel = torch.randn(1, 80, 120, generator=torch.Generator().manual_seed(0))

@@ -14,11 +14,11 @@ from PIL import Image
 
 from mmkit import shipped
 from mmkit.engine import Engine
-from mmkit.zoo import charts, second_renderer, shapes
-from mmkit.zoo.conversation import reword
-from mmkit.zoo.lessons import sample_size
-from mmkit.zoo.qwen2_vl import MAX_FRAMES
 from mmkit.zoo.scores import weights_hash
+from mmkit.zoo.vision.batches import sample_size
+from mmkit.zoo.vision.conversation import reword
+from mmkit.zoo.vision.model import MAX_FRAMES
+from mmkit.zoo.worlds import charts, second_renderer, shapes
 
 QUESTIONS = 400
 IMAGE, VIDEO = "<|vision_start|><|image_pad|><|vision_end|>", "<|vision_start|><|video_pad|><|vision_end|>"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmkit.zoo import charts, second_renderer, shapes
+from mmkit.zoo.worlds import charts, second_renderer, shapes
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.tuples(st.integers(84, 224), st.integers(84, 224)).filter(lambda s: 0.5 <= s[0] / s[1] <= 2)

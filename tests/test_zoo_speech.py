@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 
 from mmkit import shipped
 from mmkit.errors import BackendMissing
-from mmkit.zoo import qwen2_audio, scores_speech, speech, train_speech, whisper
+from mmkit.zoo.audio import evaluate as scores_speech
+from mmkit.zoo.audio import qwen2_audio, whisper
+from mmkit.zoo.audio import train as train_speech
 from mmkit.zoo.scores import weights_hash
-from mmkit.zoo.speech import COMMANDS, DIGITS, SAMPLE_RATE, TEST_VOICES, TRAIN_VOICES, Truth, Voice
+from mmkit.zoo.worlds import speech
+from mmkit.zoo.worlds.speech import COMMANDS, DIGITS, SAMPLE_RATE, TEST_VOICES, TRAIN_VOICES, Truth, Voice
 
 needs_espeak = pytest.mark.skipif(not speech.have_espeak(), reason="espeak-ng is not installed")
 

@@ -13,9 +13,9 @@ import pytest
 from mmkit import shipped
 from mmkit.audio import Clip
 from mmkit.preprocessor import MultiModalSample
-from mmkit.zoo import speech
-from mmkit.zoo.train_speech import held_out
-from mmkit.zoo.whisper import PROMPT
+from mmkit.zoo.audio.train import held_out
+from mmkit.zoo.audio.whisper import PROMPT
+from mmkit.zoo.worlds import speech
 
 COUNT = 100
 pytestmark = [

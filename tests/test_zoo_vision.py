@@ -10,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mmkit.zoo import charts, lessons, shapes, train_vision
-from mmkit.zoo.conversation import Writer, reword, rows_about, sample_system
-from mmkit.zoo.qwen2_vl import MAX_FRAMES, build_model, build_processor, save, train_tokenizer
-from mmkit.zoo.qwen2_vl_forward import MERGE, QwenForward, Row, Vision, exact, pack, patchify
+from mmkit.zoo.vision import batches as lessons
+from mmkit.zoo.vision import train as train_vision
+from mmkit.zoo.vision.conversation import Writer, reword, rows_about, sample_system
+from mmkit.zoo.vision.forward import MERGE, QwenForward, Row, Vision, exact, pack, patchify
+from mmkit.zoo.vision.model import MAX_FRAMES, build_model, build_processor, save, train_tokenizer
+from mmkit.zoo.worlds import charts, shapes
 
 
 @pytest.fixture(scope="module")

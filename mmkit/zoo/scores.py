@@ -19,10 +19,10 @@ from mmkit import shipped
 
 # module with measure(folder: Path) -> dict with a "summary" of {what: share of exact answers}
 WORLDS = {
-    "tiny-qwen2-vl": "mmkit.zoo.scores_vision",
-    "tiny-qwen2-audio": "mmkit.zoo.scores_speech",
-    "tiny-whisper": "mmkit.zoo.scores_speech",
-    "tiny-omni": "mmkit.zoo.scores_omni",
+    "tiny-qwen2-vl": "mmkit.zoo.vision.evaluate",
+    "tiny-qwen2-audio": "mmkit.zoo.audio.evaluate",
+    "tiny-whisper": "mmkit.zoo.audio.evaluate",
+    "tiny-omni": "mmkit.zoo.omni.evaluate",
 }
 
 

@@ -27,7 +27,7 @@ from transformers import CLIPImageProcessor, Qwen2VLImageProcessor
 
 from mmkit.image import features, load_image
 from mmkit.recipes import CLIP, QWEN2_VL, QWEN2_VL_2B_INSTRUCT
-from mmkit.zoo.photos import harbour
+from mmkit.zoo.media.photos import harbour
 
 RESULTS = Path(__file__).parent / "results" / "image.json"
 COMMAND = "python tests/benchmarks/bench_image.py"

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from mmkit.video import load_video
-from mmkit.zoo.videos import encode, paint_index, read_index
+from mmkit.zoo.media.videos import encode, paint_index, read_index
 
 RESULTS = Path(__file__).parent / "results" / "video.json"
 COMMAND = "python tests/benchmarks/bench_video.py"

@@ -36,13 +36,13 @@ class Layer(nn.Module):
         qkv = self.qkv(self.norm1(x)).view(N, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # 3 N heads T head
         q, k, v = qkv.unbind(0)
         if angles is not None:
-            q, k = turned(q, *angles), turned(k, *angles)
+            q, k = apply_rotary(q, *angles), apply_rotary(k, *angles)
         heard = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         x = x + self.out(heard.transpose(1, 2).reshape(N, T, -1))
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
-def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the pairs (x_i, x_{i + half}) by their angles."""
     a, b = x.chunk(2, dim=-1)
     return x * cos + torch.cat((-b, a), dim=-1) * sin

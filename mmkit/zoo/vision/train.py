@@ -1,4 +1,4 @@
-"""Train tiny-qwen2-vl from nothing, on one CPU core: `python -m mmkit.zoo.train_vision`.
+"""Train tiny-qwen2-vl from nothing, on one CPU core: `python -m mmkit.zoo.vision.train`.
 
     batch of scenes -> pictures -> patches -> vision tower -> decoder -> loss -> Muon and AdamW
 
@@ -31,11 +31,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkit.zoo import shapes
-from mmkit.zoo.conversation import Writer
-from mmkit.zoo.lessons import COLOR_CLASS, MOTION_CLASS, THING_CLASS, Batch, Lessons, Mark
-from mmkit.zoo.qwen2_vl import build_model, build_processor, save, train_tokenizer
-from mmkit.zoo.qwen2_vl_forward import MERGE, QwenForward, exact
+from mmkit.zoo.vision.batches import COLOR_CLASS, MOTION_CLASS, THING_CLASS, Batch, Lessons, Mark
+from mmkit.zoo.vision.conversation import Writer
+from mmkit.zoo.vision.forward import MERGE, QwenForward, exact
+from mmkit.zoo.vision.model import build_model, build_processor, save, train_tokenizer
+from mmkit.zoo.worlds import shapes
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ class Trainer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m mmkit.zoo.train_vision", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m mmkit.zoo.vision.train", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("data/models/tiny-qwen2-vl"))
     parser.add_argument("--minutes", type=float, default=Settings.minutes, help="budget of CPU time")
     parser.add_argument("--seed", type=int, default=Settings.seed)

@@ -4,7 +4,7 @@
 
 Several questions about the same items share them: each is a branch that sees the items and itself. The packing is
 tiny-qwen2-vl's; of its three position axes the last counts tokens one by one, which is what this decoder wants.
-Leaves out the losses (train_omni.py) and the counting of right answers (scores_omni.py).
+Leaves out the losses (train.py) and the counting of right answers (evaluate.py).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkit.zoo import shapes, speech
-from mmkit.zoo.conversation import SEPARATORS, reword, sample_system
-from mmkit.zoo.lessons import ask_all, ask_both, sample_phrasing, sample_size
-from mmkit.zoo.omni import AUDIO_KINDS, JOINT_KINDS, MOST_DIGITS, WORDS, ask_clip, ask_joint, spoken_word
-from mmkit.zoo.qwen2_audio import decode
-from mmkit.zoo.qwen2_vl_forward import MEAN, STD, Packed, Row, Vision, pack
-from mmkit.zoo.shapes import NUMBER_WORDS, Question
-from mmkit.zoo.speech import CACHE, Clips, Truth, disturb, make_cached, random_disturbance, word_scripts
-from mmkit.zoo.train_speech import HOP, batch_log_mel, random_curves
+from mmkit.zoo.audio.qwen2_audio import decode
+from mmkit.zoo.audio.train import HOP, batch_log_mel, random_curves
+from mmkit.zoo.vision.batches import ask_all, ask_both, sample_phrasing, sample_size
+from mmkit.zoo.vision.conversation import SEPARATORS, reword, sample_system
+from mmkit.zoo.vision.forward import MEAN, STD, Packed, Row, Vision, pack
+from mmkit.zoo.worlds import shapes, speech
+from mmkit.zoo.worlds.joint import AUDIO_KINDS, JOINT_KINDS, MOST_DIGITS, WORDS, ask_clip, ask_joint, spoken_word
+from mmkit.zoo.worlds.shapes import NUMBER_WORDS, Question
+from mmkit.zoo.worlds.speech import CACHE, Clips, Truth, disturb, make_cached, random_disturbance, word_scripts
 
 KINDS = ("image", "audio", "joint", "pair")
 WHOLE = 4 * HOP  # samples of one token

@@ -5,7 +5,7 @@
 Follows Qwen2-VL (Wang et al., 2024): patches of 14, merged two by two, M-RoPE, the same special tokens and
 the same chat template, except that it adds no system prompt of its own.
 An image is shown to the model at 112 x 112 to 140 x 140 pixels' worth (16 to 25 tokens), whatever its size.
-Leaves out training (train_vision.py) and the fast forward (qwen2_vl_forward.py).
+Leaves out training (train.py) and the fast forward (forward.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmkit.zoo import charts, shapes
-from mmkit.zoo.shapes import COLORS, DIRECTIONS, NUMBER_WORDS, SHAPES, with_article
+from mmkit.zoo.worlds import charts, shapes
+from mmkit.zoo.worlds.shapes import COLORS, DIRECTIONS, NUMBER_WORDS, SHAPES, with_article
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, Qwen2VLForConditionalGeneration, Qwen2VLProcessor

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageDraw, ImageFont
 
-from mmkit.zoo.shapes import (
+from mmkit.zoo.worlds.shapes import (
     COLORS,
     NUMBER_WORDS,
     RGB,

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmkit.zoo.speech import CACHE, DIGITS, MAKERS, QUESTIONS, Disturbance, Truth, disturb, reserved_clips
-from mmkit.zoo.train_speech import PUPILS, Qwen2AudioPupil, WhisperPupil, held_out
+from mmkit.zoo.audio.train import PUPILS, Qwen2AudioPupil, WhisperPupil, held_out
+from mmkit.zoo.worlds.speech import CACHE, DIGITS, MAKERS, QUESTIONS, Disturbance, Truth, disturb, reserved_clips
 
 NOISE = 15.0  # decibels between speech and noise, the moderate case
 PER_SOUND = 50

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkit.zoo.qwen2_vl import MAX_PIXELS, MIN_PIXELS
+from mmkit.zoo.vision.model import MAX_PIXELS, MIN_PIXELS
 
 PATCH, MERGE = 14, 2
 MEAN = torch.tensor((0.48145466, 0.4578275, 0.40821073)) * 255

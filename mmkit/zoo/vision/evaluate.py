@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmkit.zoo import charts, second_renderer, shapes
-from mmkit.zoo.conversation import Writer
-from mmkit.zoo.lessons import TRAINING, Batch, Lessons, Renderer
-from mmkit.zoo.qwen2_vl_forward import QwenForward, exact
+from mmkit.zoo.vision.batches import TRAINING, Batch, Lessons, Renderer
+from mmkit.zoo.vision.conversation import Writer
+from mmkit.zoo.vision.forward import QwenForward, exact
+from mmkit.zoo.worlds import charts, second_renderer, shapes
 
 PER_KIND = 400
 SEED = "scores"

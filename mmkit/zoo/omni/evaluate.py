@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmkit.zoo import omni, second_renderer, shapes
-from mmkit.zoo.omni_lessons import Batch, Lessons, OmniForward, Sounds, reserved_clips
-from mmkit.zoo.qwen2_vl_forward import exact
+from mmkit.zoo.omni.batches import Batch, Lessons, OmniForward, Sounds, reserved_clips
+from mmkit.zoo.vision.forward import exact
+from mmkit.zoo.worlds import joint, second_renderer, shapes
 
 PER_KIND = 300
 # which batches to draw until each of these kinds of question has come often enough
 GROUPS = {
     "image": shapes.SINGLE_KINDS,
-    "audio": omni.AUDIO_KINDS,
-    "joint": omni.JOINT_KINDS,
+    "audio": joint.AUDIO_KINDS,
+    "joint": joint.JOINT_KINDS,
     "pair": shapes.PAIR_KINDS,
 }
 TITLES = {

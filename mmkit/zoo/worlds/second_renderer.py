@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from mmkit.zoo.charts import BarChart, PrintedNumber, digit_advance
-from mmkit.zoo.shapes import RGB, Background, Clip, Scene, Shape, draw_background, outline_points, visible
+from mmkit.zoo.worlds.charts import BarChart, PrintedNumber, digit_advance
+from mmkit.zoo.worlds.shapes import RGB, Background, Clip, Scene, Shape, draw_background, outline_points, visible
 
 SCALE = 4
 # Shades by their CSS names; none of them is among shapes.PURE.

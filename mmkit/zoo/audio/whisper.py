@@ -7,7 +7,7 @@
 
 Follows transformers' Whisper classes. The window is 5 s instead of 30 s. The chat template renders the decoder's
 prompt and ignores what is asked, so that chat interfaces work too. Leaves out timestamps, translation, languages
-other than English, and the training itself (train_speech.py).
+other than English, and the training itself (train.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from mmkit.zoo.qwen2_audio import sinusoids
-from mmkit.zoo.speech import COMMANDS, DIGITS, MAX_SECONDS
+from mmkit.zoo.audio.qwen2_audio import sinusoids
+from mmkit.zoo.worlds.speech import COMMANDS, DIGITS, MAX_SECONDS
 
 END = "<|endoftext|>"
 PROMPT = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")

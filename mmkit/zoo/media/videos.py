@@ -5,7 +5,7 @@
     read_index   -> the number back, from a decoded frame
 
 The index is the oracle of tests and lessons: whoever mislabels a frame or its time is found out.
-`python -m mmkit.zoo.videos ../data` writes the course's videos. Leaves out sound.
+`python -m mmkit.zoo.media.videos ../data` writes the course's videos. Leaves out sound.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The picture at the top of README: how a question with its items becomes one row of tokens.
 
-    python -m mmkit.zoo.overview data        writes overview.png
+    python -m mmkit.zoo.media.overview data        writes overview.png
 
 The answers on it are those of data/demo.jsonl, which `make demo` checks against the models.
 """

@@ -1,6 +1,6 @@
 """Photographs of the course: rendered, not taken, so that anybody may use them and every pixel is reproducible.
 
-    python -m mmkit.zoo.photos data        writes harbour.jpg, lighthouse.jpg, badge.png, scan16.png,
+    python -m mmkit.zoo.media.photos data        writes harbour.jpg, lighthouse.jpg, badge.png, scan16.png,
                                            print_cmyk.jpg and blink.gif
 
 Each is also a trap of decoding: the lighthouse lies on its side with an EXIF turn, the badge hides red behind

@@ -1,6 +1,6 @@
 """Pictures of the course: a few scenes of the shapes world, written out by hand.
 
-`python -m mmkit.zoo.pictures data` draws them. They are in no training set: training draws scenes at random.
+`python -m mmkit.zoo.media.pictures data` draws them. They are in no training set: training draws scenes at random.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmkit.zoo.shapes import Background, Scene, Shape, draw_scene
+from mmkit.zoo.worlds.shapes import Background, Scene, Shape, draw_scene
 
 WHITE = Background((255, 255, 255), (255, 255, 255))
 DUSK = Background((30, 34, 60), (52, 40, 70), angle=1.2)

@@ -1,8 +1,8 @@
 """Trains tiny-qwen2-audio or tiny-whisper on the sound world, on one CPU thread.
 
-    python -m mmkit.zoo.train_speech both            both models with one encoder, about 45 minutes
-    python -m mmkit.zoo.train_speech tiny-whisper --start data/models/tiny-whisper     15 minutes more
-    torchrun --nproc-per-node 4 -m mmkit.zoo.train_speech both            on four cores
+    python -m mmkit.zoo.audio.train both            both models with one encoder, about 45 minutes
+    python -m mmkit.zoo.audio.train tiny-whisper --start data/models/tiny-whisper     15 minutes more
+    torchrun --nproc-per-node 4 -m mmkit.zoo.audio.train both            on four cores
 
     training clips -> Sampler: join, disturb -> batch_log_mel -> pupil's loss -> Muon and AdamW -> folder
 
@@ -32,8 +32,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmkit.zoo import qwen2_audio, whisper
-from mmkit.zoo.speech import (
+from mmkit import shipped
+from mmkit.zoo.audio import qwen2_audio, whisper
+from mmkit.zoo.worlds.speech import (
     CACHE,
     COMMANDS,
     DIGITS,
@@ -563,7 +564,7 @@ def main() -> None:
         adam_rate=given.rate * recipe.adam_rate,
     )
     name = "tiny-qwen2-audio" if given.name == "both" else given.name
-    out = given.out or Path(__file__).parents[2] / "data" / "models" / name
+    out = given.out or shipped.models_folder() / name
     train(
         given.name,
         recipe,

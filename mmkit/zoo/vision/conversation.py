@@ -12,9 +12,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from mmkit.zoo.qwen2_vl import SYSTEM_PROMPTS
-from mmkit.zoo.qwen2_vl_forward import Row, Vision
-from mmkit.zoo.shapes import Question
+from mmkit.zoo.vision.forward import Row, Vision
+from mmkit.zoo.vision.model import SYSTEM_PROMPTS
+from mmkit.zoo.worlds.shapes import Question
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

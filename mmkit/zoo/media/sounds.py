@@ -1,6 +1,6 @@
 """Clips of the course: a few words, tones and traps, in the formats that people have.
 
-`python -m mmkit.zoo.sounds data` makes them. The voices are among those that no training hears (TEST_VOICES).
+`python -m mmkit.zoo.media.sounds data` makes them. The voices are among those that no training hears (TEST_VOICES).
 Speech needs the program espeak-ng; the clips are committed, so that a reader needs none.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmkit.zoo.speech import SAMPLE_RATE, Voice, say, trim
+from mmkit.zoo.worlds.speech import SAMPLE_RATE, Voice, say, trim
 
 
 def spoken(text: str, variant: str, *, speed: int = 150, peak: float = 0.6, around: float = 0.15) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Train tiny-omni: `python -m mmkit.zoo.train_omni`, about half an hour on one core.
+"""Train tiny-omni: `python -m mmkit.zoo.omni.train`, about half an hour on one core.
 
     tiny-qwen2-vl, tiny-qwen2-audio -> assemble -> lessons -> losses -> Muon and AdamW -> running mean -> folder
 
@@ -26,13 +26,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkit.zoo import omni, train_speech
-from mmkit.zoo.omni_lessons import Batch, Lessons, OmniForward, Sounds, reserved_clips, training_clips
-from mmkit.zoo.qwen2_vl_forward import exact
-from mmkit.zoo.train_speech import log
-from mmkit.zoo.train_vision import answer_weights
+from mmkit import shipped
+from mmkit.zoo.audio import train as train_speech
+from mmkit.zoo.audio.train import log
+from mmkit.zoo.omni import model as omni
+from mmkit.zoo.omni.batches import Batch, Lessons, OmniForward, Sounds, reserved_clips, training_clips
+from mmkit.zoo.vision.forward import exact
+from mmkit.zoo.vision.train import answer_weights
+from mmkit.zoo.worlds import joint
 
-MODELS = Path(__file__).parents[2] / "data" / "models"
+MODELS = shipped.models_folder()
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Trainer:
         self.model, self.processor = omni.assemble(eye, ear)
         self.forward = OmniForward(self.model)
         encode = self.processor.tokenizer.convert_tokens_to_ids
-        self.words = torch.tensor([[encode(word), encode(f"Ġ{word}")] for word in omni.WORDS])  # words 2
+        self.words = torch.tensor([[encode(word), encode(f"Ġ{word}")] for word in joint.WORDS])  # words 2
         self.blank = nn.Linear(self.model.config.text_config.hidden_size, 1)
         whole = nn.ModuleDict({"model": self.model, "blank": self.blank})
         numbers = train_speech.Recipe(
@@ -74,7 +77,7 @@ class Trainer:
         """CTC loss of heard (M, T, hidden), scored by the embeddings of the words."""
         rows = self.model.get_input_embeddings().weight.detach()[self.words].mean(1)  # words hidden
         scores = torch.cat((self.blank(heard), 2 * heard @ rows.T), -1)  # M T 1+words
-        said = [[1 + omni.WORDS.index(word) for word in truth.words] for truth in batch.spoken]
+        said = [[1 + joint.WORDS.index(word) for word in truth.words] for truth in batch.spoken]
         return F.ctc_loss(
             scores.log_softmax(-1).transpose(0, 1),
             torch.tensor([word for words in said for word in words], dtype=torch.long),
@@ -182,7 +185,7 @@ def train(recipe: Recipe, eye: Path, ear: Path, out: Path, start: Path | None = 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m mmkit.zoo.train_omni", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m mmkit.zoo.omni.train", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=MODELS / "tiny-omni")
     parser.add_argument("--eye", type=Path, default=MODELS / "tiny-qwen2-vl", help="a trained tiny-qwen2-vl")
     parser.add_argument("--ear", type=Path, default=MODELS / "tiny-qwen2-audio", help="a trained tiny-qwen2-audio")

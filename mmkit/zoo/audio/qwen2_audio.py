@@ -7,7 +7,7 @@
 
 Follows transformers' Qwen2Audio classes; the chat template is the published model's. The window is 30 s, since
 vLLM 0.32 fixes it at 3,000 frames. `PackedForward` computes the same on short clips, in batches and with several
-questions a clip: what training needs. Leaves out the training itself (train_speech.py).
+questions a clip: what training needs. Leaves out the training itself (train.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmkit.zoo.speech import COMMANDS, DIGITS, QUESTIONS, SOUNDS
+from mmkit.zoo.worlds.speech import COMMANDS, DIGITS, QUESTIONS, SOUNDS
 
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 BEGIN_AUDIO, AUDIO, END_AUDIO = "<|audio_bos|>", "<|AUDIO|>", "<|audio_eos|>"

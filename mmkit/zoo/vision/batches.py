@@ -5,7 +5,7 @@
 
 Every batch has pictures of one random size (a pair may have two), so that its tensors are dense; over many
 batches all sizes come. Who draws is a Renderer: training's own, or the second one that only tests use.
-Leaves out the losses (train_vision.py) and the counting of right answers (scores_vision.py).
+Leaves out the losses (train.py) and the counting of right answers (evaluate.py).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from mmkit.zoo import charts, shapes
-from mmkit.zoo.conversation import Writer, rows_about
-from mmkit.zoo.qwen2_vl import MAX_FRAMES
-from mmkit.zoo.qwen2_vl_forward import MERGE, Packed, Row, Vision, pack, patchify
-from mmkit.zoo.shapes import Question
+from mmkit.zoo.vision.conversation import Writer, rows_about
+from mmkit.zoo.vision.forward import MERGE, Packed, Row, Vision, pack, patchify
+from mmkit.zoo.vision.model import MAX_FRAMES
+from mmkit.zoo.worlds import charts, shapes
+from mmkit.zoo.worlds.shapes import Question
 
 KINDS = ("scene", "text_first", "pair", "clip", "read")
 # What a vision token should know: x, y (0..1), class of colour, of thing, of motion.  Class 0 is "none".

@@ -1,0 +1,1 @@
+"""tiny-qwen2-audio and tiny-whisper, which share an encoder: qwen2_audio, whisper, batches, train, evaluate."""

@@ -1,0 +1,1 @@
+"""tiny-omni, put together from the other two: model, batches, train, evaluate."""

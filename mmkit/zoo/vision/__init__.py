@@ -1,0 +1,1 @@
+"""tiny-qwen2-vl: model, forward, conversation, batches, train, evaluate."""

@@ -1,0 +1,1 @@
+"""Worlds: scenes, charts and clips drawn at random, whose answers are right by construction."""
