@@ -4,7 +4,7 @@
         preprocess    tensors: text ids and mask, image, audio and video features
         to_prompt     what LLM.generate takes: prompt, multi_modal_data, multi_modal_uuids
         to_messages   what an OpenAI-compatible server takes
-        cost          tokens an item takes, from headers, before anything is decoded in full
+        cost          tokens an item takes, from headers
 
 Follows the model directory's own processor: chat template, placeholders, preprocessing. Whatever is wrong is found
 here, before the engine sees it: vLLM aborts a whole batch for one bad prompt, and a malformed embedding stops it
@@ -20,7 +20,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -39,13 +39,21 @@ from mmkit.errors import (
     PlaceholderMismatch,
 )
 from mmkit.families import MODALITIES, family_of
-from mmkit.media import LIMITS, Blob, Limits, check_header, content_key, read
+from mmkit.media import LIMITS, Limits, content_key, read
 from mmkit.prompts import check_placeholders, neutralize
 from mmkit.recipes import ImageRecipe, model_folder, read_json
 from mmkit.text import clean_text
-
-MIN_SECONDS = 0.1  # a clip shorter than this is filled up with silence: encoders need some frames to stand on
-MAX_SHOWN = 8  # items in the table of an error
+from mmkit.tokens import (
+    MIN_SECONDS,
+    Cost,
+    ItemCost,
+    count_audio,
+    count_file,
+    count_image,
+    count_video,
+    heard_samples,
+    image_tokens,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,51 +99,6 @@ class MultiModalSample:
         ('a.png',)
         """
         return {"image": self.images, "audio": self.audios, "video": self.videos}[modality]
-
-
-@dataclass(frozen=True)
-class ItemCost:
-    """What one item costs.  tokens: None where the family's formula is not known.  exact: not from an estimate."""
-
-    modality: str
-    index: int
-    source: str
-    size: str  # "640 x 480", "3.2 s", "24 frames of 320 x 240"
-    tokens: int | None
-    exact: bool = True
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a sample costs, in tokens of the model's context.
-
-    text: everything that is not an item: the question, the template, the tokens around placeholders.
-    context: how many there may be.
-    """
-
-    text: int
-    items: tuple[ItemCost, ...]
-    context: int
-
-    @property
-    def total(self) -> int:
-        """Tokens of the expanded prompt; items of unknown cost are left out.
-
-        >>> Cost(7, (ItemCost("image", 0, "a.png", "28 x 28", 1),), 100).total
-        8
-        """
-        return self.text + sum(item.tokens or 0 for item in self.items)
-
-    def table(self) -> str:
-        """One line: the text, then each item with its size; of many items those that cost most."""
-        parts = [f"text {self.text}"]
-        shown = sorted(self.items, key=lambda item: -(item.tokens or 0))[:MAX_SHOWN]
-        for item in sorted(shown, key=lambda item: (MODALITIES.index(item.modality), item.index)):
-            tokens = "unknown" if item.tokens is None else f"{'' if item.exact else 'about '}{item.tokens}"
-            parts.append(f"{item.modality} {item.index} ({item.source}, {item.size}) {tokens}")
-        if len(self.items) > MAX_SHOWN:
-            parts.append(f"{len(self.items) - MAX_SHOWN} more items")
-        return "; ".join(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +254,7 @@ class MultiModalPreprocessor:
         return messages
 
     def cost(self, sample: MultiModalSample) -> Cost:
-        """Tokens per item, from headers: nothing is decoded in full.  Checks numbers, budgets and the context.
+        """Tokens per item, from headers (tokens.count_file).  Checks numbers, budgets and the context.
 
         Raises the same errors as `to_prompt` as far as headers tell; damage further in is found by decoding.
         """
@@ -427,10 +390,11 @@ class MultiModalPreprocessor:
         """One item, decoded and checked.  Raises a typed error that names it."""
         try:
             if isinstance(source, Embedding):
-                return self._load_embedding(modality, index, source)
-            return {"image": self._load_image, "audio": self._load_audio, "video": self._load_video}[modality](
-                index, source
-            )
+                item = self._load_embedding(modality, index, source)
+            else:
+                loaders = {"image": self._load_image, "audio": self._load_audio, "video": self._load_video}
+                item = loaders[modality](index, source)
+            return replace(item, cost=replace(item.cost, index=index))
         except MmkitError as error:
             raise error.at(index=index, modality=modality) from error.cause
 
@@ -444,7 +408,7 @@ class MultiModalPreprocessor:
         from mmkit.image import load_image
 
         picture = load_image(source, **self._guarded)
-        cost = self._image_cost(index, picture.source, picture.height, picture.width)
+        cost = count_image(picture.height, picture.width, self._recipe("image"), picture.source)
         key = content_key("image", picture.pixels)
         return Item("image", index, picture, Image.fromarray(picture.pixels), key, cost, picture.notes)
 
@@ -454,15 +418,15 @@ class MultiModalPreprocessor:
         from mmkit.audio import Clip, at_rate, load_audio
 
         clip = load_audio(source, **self._guarded)
-        recipe = self.family.recipes.get("audio")
+        recipe = self._recipe("audio")
+        cost = count_audio(len(clip.wave), clip.sample_rate, recipe, clip.source)
         if recipe is not None:
+            heard = heard_samples(len(clip.wave), clip.sample_rate, recipe)
             clip = at_rate(clip, recipe.sample_rate)
-        short = round(MIN_SECONDS * clip.sample_rate) - len(clip.wave)
-        if short > 0:
-            note = f"filled up with silence to {MIN_SECONDS} s"
-            wave = np.pad(clip.wave, (0, short))
-            clip = Clip(wave, clip.sample_rate, (*clip.notes, note), clip.source)
-        cost = self._audio_cost(index, clip.source, len(clip.wave), clip.sample_rate)
+            if heard > len(clip.wave):
+                note = f"filled up with silence to {MIN_SECONDS} s"
+                wave = np.pad(clip.wave, (0, heard - len(clip.wave)))
+                clip = Clip(wave, clip.sample_rate, (*clip.notes, note), clip.source)
         key = content_key("audio", clip.wave, clip.sample_rate)
         return Item("audio", index, clip, (clip.wave, clip.sample_rate), key, cost, clip.notes)
 
@@ -472,9 +436,9 @@ class MultiModalPreprocessor:
         if isinstance(source, Video):
             film = source
         else:
-            film = load_video(source, recipe=self.family.recipes.get("video"), **self._guarded)
+            film = load_video(source, recipe=self._recipe("video"), **self._guarded)
         count, height, width = film.frames.shape[:3]
-        cost = self._video_cost(index, film.source, count, height, width)
+        cost = count_video(count, height, width, self._recipe("video"), film.source)
         key = content_key("video", film.frames, *film.times.tolist())
         return Item("video", index, film, (film.frames, film.metadata), key, cost, film.notes)
 
@@ -509,7 +473,7 @@ class MultiModalPreprocessor:
                 raise PlaceholderMismatch(f"{rows} embeddings for a grid of {t} x {h} x {w}: expected {expected}")
         if not torch.isfinite(values).all():
             raise NonFiniteSamples("an embedding with a value that is not a finite number")
-        cost = ItemCost(modality, index, "embedding", f"{rows} rows", rows)
+        cost = ItemCost(modality, "embedding", f"{rows} rows", rows, (rows,))
         array = values.detach().to(torch.float32).cpu().numpy()
         key = content_key(f"{modality} embedding", np.ascontiguousarray(array), str(values.dtype), embedding.grid)
         return Item(modality, index, embedding, values, key, cost)
@@ -600,11 +564,10 @@ class MultiModalPreprocessor:
 
     def _check_context(self, text: str, costs: list[ItemCost]) -> Cost:
         """The cost of a prompt.  Raises ContextOverflow with its table, where nothing is left for an answer."""
-        if self.family.style == "encoder_decoder":  # the clip goes to the encoder
-            costs = [ItemCost(c.modality, c.index, c.source, c.size, 0, c.exact) for c in costs]
-        ids = self._tokenizer(text, add_special_tokens=self.family.style != "encoder_decoder").input_ids
+        apart = self.family.style == "encoder_decoder"
+        ids = self._tokenizer(text, add_special_tokens=not apart).input_ids
         standing = len(costs) if self.placeholders else 0
-        cost = Cost(len(ids) - standing, tuple(costs), self.context)
+        cost = Cost(len(ids) - standing, tuple(costs), self.context, encoded_apart=apart)
         if cost.total >= self.context:
             raise ContextOverflow(
                 f"{cost.total} tokens and no room for an answer in a context of {self.context} ({cost.table()}); "
@@ -617,58 +580,10 @@ class MultiModalPreprocessor:
         if not _has_header(source):
             return self.load(modality, index, source).cost
         blob = read(source, modality=modality, root=self.root, limits=self.limits, fetch=self.fetch)
-        header = blob.header
-        check_header(header, modality, self.limits)
-        if modality == "image":
-            from mmkit.image import picture_size
+        return replace(count_file(blob, self._recipe(modality), self.limits), index=index)
 
-            return self._image_cost(index, blob.label, *picture_size(blob))
-        if modality == "audio" and header.samples:
-            exact = blob.format in ("wav", "flac")
-            return self._audio_cost(index, blob.label, header.samples, header.sample_rate, exact)
-        if modality == "video":
-            return self._film_cost(index, blob)
-        return self.load(modality, index, source).cost
-
-    def _image_cost(self, index: int, source: str, height: int, width: int) -> ItemCost:
-        from mmkit.tokens import image_tokens
-
-        recipe = self.family.recipes.get("image")
-        tokens = None if recipe is None else image_tokens(height, width, recipe)
-        return ItemCost("image", index, source, f"{width} x {height}", tokens)
-
-    def _audio_cost(self, index: int, source: str, samples: int, rate: int, exact: bool = True) -> ItemCost:
-        from mmkit.tokens import audio_tokens, resampled_length
-
-        recipe = self.family.recipes.get("audio")
-        seconds = samples / rate
-        tokens = None
-        if recipe is not None:
-            if recipe.seconds is not None and seconds > recipe.seconds:
-                raise LimitExceeded(
-                    f"{seconds:.1f} s of sound; {self.family.name} hears {recipe.seconds:g} s and would drop the "
-                    "rest; cut the clip into pieces",
-                    source=source,
-                )
-            least = round(MIN_SECONDS * recipe.sample_rate)
-            heard = max(resampled_length(samples, rate, recipe.sample_rate), least)
-            tokens = audio_tokens(heard, recipe) if recipe.tokens else None
-        return ItemCost("audio", index, source, f"{seconds:.2f} s", tokens, exact)
-
-    def _video_cost(self, index: int, source: str, count: int, height: int, width: int) -> ItemCost:
-        from mmkit.tokens import video_tokens
-
-        recipe = self.family.recipes.get("video")
-        tokens = None if recipe is None else video_tokens(count, height, width, recipe)
-        return ItemCost("video", index, source, f"{count} frames of {width} x {height}", tokens)
-
-    def _film_cost(self, index: int, blob: Blob) -> ItemCost:
-        """A video file: as many frames as the recipe samples; packets are counted, not decoded."""
-        from mmkit.video import chooser, count_frames
-
-        total, fps, height, width = count_frames(blob, self.limits)
-        chosen = chooser(None, None, None, self.family.recipes.get("video"))(total, fps)
-        return self._video_cost(index, blob.label, len(list(chosen)), height, width)
+    def _recipe(self, modality: str) -> Any:
+        return self.family.recipes.get(modality)
 
     # ------------------------------------------------------------------------------------------- a message
 
@@ -717,8 +632,6 @@ def _video_arguments(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _every_picture(recipe: ImageRecipe) -> int:
     """Tokens of any picture, where the recipe stretches all to one size."""
-    from mmkit.tokens import image_tokens
-
     return image_tokens(recipe.size, recipe.size, recipe)
 
 

@@ -3,22 +3,25 @@
     height, width + recipe -> image_tokens        budget in tokens + height, width -> fit_tokens -> smaller size
     samples + recipe -> audio_tokens              budget in tokens -> audio_seconds
     frames, height, width -> video_tokens         budget in tokens -> fit_frames
-    file + recipe name -> cost -> Cost (source, modality, tokens, size), from the header, nothing decoded
+    size + recipe -> count_image, count_audio, count_video; file + recipe -> count_file -> ItemCost
+    text + ItemCosts -> Cost of a sample
 
+One rule for everybody (`mmkit tokens`, `mmkit check`, the preprocessor): an item costs what the model is really
+given. A clip under 0.1 s is filled up with silence, one over the model's window is refused; of a video, the frames
+count that the recipe samples.
 Follows transformers' get_number_of_image_patches and Qwen2AudioProcessor, and the prompts that vLLM expands;
 they are the tests.
-Leaves out the tokens around an item (vision start and end) and the text: preprocessor.py adds them up.
+Leaves out the text and the tokens around an item (vision start and end): preprocessor.py adds them up.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmkit import media
-from mmkit.errors import EmptyMedia, LimitExceeded, MediaError, MmkitError, ModelError, UnsupportedFormat
+from mmkit.errors import EmptyMedia, LimitExceeded, MediaError, MmkitError, ModelError
 from mmkit.image import MAX_ASPECT, picture_size, smart_resize, target_size
 from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
 from mmkit.video import chooser, count_frames
@@ -146,6 +149,31 @@ def audio_tokens(samples: int, recipe: AudioRecipe) -> int:
     return tokens
 
 
+MIN_SECONDS = 0.1  # a shorter clip is filled up with silence: encoders need some frames to stand on
+
+
+def heard_samples(samples: int, rate: int, recipe: AudioRecipe) -> int:
+    """How many samples the model is given of a clip: resampled, at least MIN_SECONDS, at most the model's window.
+
+    samples: of the clip, at `rate` Hz.  Returns samples at recipe.sample_rate: what is missing to MIN_SECONDS is
+    silence.  Raises LimitExceeded over the window, for the model would drop the rest without a word; EmptyMedia.
+
+    >>> from mmkit.recipes import QWEN2_AUDIO
+    >>> [heard_samples(samples, 44_100, QWEN2_AUDIO) for samples in (1, 44_100)]
+    [1600, 16000]
+    """
+    if samples <= 0:
+        raise EmptyMedia("0 samples; nothing to hear", modality="audio")
+    heard = resampled_length(samples, rate, recipe.sample_rate)
+    if recipe.max_samples is not None and heard > recipe.max_samples:
+        raise LimitExceeded(
+            f"{samples / rate:.1f} s of sound; {recipe.name} hears {recipe.seconds:g} s and would drop the rest; "
+            "cut the clip into pieces",
+            modality="audio",
+        )
+    return max(heard, round(MIN_SECONDS * recipe.sample_rate))
+
+
 def audio_seconds(tokens: int, recipe: AudioRecipe) -> float:
     """The longest clip that costs at most `tokens`: the inverse of audio_tokens.
 
@@ -218,28 +246,97 @@ def fit_frames(height: int, width: int, tokens: int, recipe: VideoRecipe) -> int
     return max(fitting)
 
 
-# ---------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------- one item
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What one file costs.
+class ItemCost:
+    """What one item costs.
 
+    tokens: that its placeholder becomes in the prompt; None where the family's formula is not known.
+    given: what was handed over, in words: "640 x 480", "3.20 s", "24 frames of 320 x 240".
     size: of what the model sees: (height, width), (n_mels, frames that hold the clip) or (frames, height, width).
-    fits: the size for the budget that was asked.
+    index: position among the sample's items of its modality.  fits: the size for the budget that was asked.
     """
 
-    source: str
     modality: str
-    tokens: int
-    size: tuple[int, ...]
+    source: str
+    given: str
+    tokens: int | None
+    size: tuple[int, ...] = ()
+    index: int = 0
     fits: tuple[int, ...] | None = None
+
+
+def count_image(height: int, width: int, recipe: ImageRecipe | None, source: str = "") -> ItemCost:
+    """The cost of a picture of this size, in pixels as it is seen.  Raises LimitExceeded, EmptyMedia.
+
+    >>> from mmkit.recipes import QWEN2_VL
+    >>> count_image(480, 640, QWEN2_VL)
+    ItemCost(modality='image', source='', given='640 x 480', tokens=391, size=(476, 644), index=0, fits=None)
+    """
+    cost = ItemCost("image", source, f"{width} x {height}", None)
+    if recipe is None:
+        return cost
+    return replace(cost, tokens=image_tokens(height, width, recipe), size=seen_size(height, width, recipe))
+
+
+def count_audio(samples: int, rate: int, recipe: AudioRecipe | None, source: str = "") -> ItemCost:
+    """The cost of a clip of so many samples at `rate` Hz.  Raises LimitExceeded over the window, EmptyMedia.
+
+    >>> from mmkit.recipes import QWEN2_AUDIO
+    >>> count_audio(88_200, 44_100, QWEN2_AUDIO)
+    ItemCost(modality='audio', source='', given='2.00 s', tokens=50, size=(128, 200), index=0, fits=None)
+    """
+    cost = ItemCost("audio", source, f"{samples / rate:.2f} s", None)
+    if recipe is None:
+        return cost
+    heard = heard_samples(samples, rate, recipe)
+    size = (recipe.n_mels, math.ceil(heard / recipe.hop))
+    return replace(cost, tokens=audio_tokens(heard, recipe) if recipe.tokens else None, size=size)
+
+
+def count_video(frames: int, height: int, width: int, recipe: VideoRecipe | None, source: str = "") -> ItemCost:
+    """The cost of a video of which the model is given so many frames.  Raises LimitExceeded, EmptyMedia.
+
+    >>> from mmkit.recipes import QWEN2_VL_VIDEO
+    >>> count_video(16, 720, 1280, QWEN2_VL_VIDEO).tokens
+    5760
+    """
+    cost = ItemCost("video", source, f"{frames} frames of {width} x {height}", None)
+    if recipe is None:
+        return cost
+    tokens = video_tokens(frames, height, width, recipe)
+    return replace(cost, tokens=tokens, size=(frames, *frame_size(frames, height, width, recipe)))
+
+
+def count_file(blob: media.Blob, recipe: Any, limits: media.Limits = media.LIMITS) -> ItemCost:
+    """The cost of a file, from its header.  recipe: of the file's modality, or None.
+
+    Pictures and videos are not decoded: a video's packets are counted, and the recipe says how many of the frames
+    the model is given. WAV and FLAC state their length; what other sound formats state holds the codec's padding,
+    so they are decoded.  Raises a MediaError.
+    """
+    media.check_header(blob.header, blob.modality, limits)
+    if blob.modality == "image":
+        return count_image(*picture_size(blob), recipe, blob.label)
+    if blob.modality == "video":
+        total, fps, height, width = count_frames(blob, limits)
+        frames = len(list(chooser(None, None, None, recipe)(total, fps)))
+        return count_video(frames, height, width, recipe, blob.label)
+    samples, rate = blob.header.samples, blob.header.sample_rate
+    if blob.format not in ("wav", "flac") or not samples:
+        from mmkit.audio import decode
+
+        channels, rate, _ = decode(blob, limits)
+        samples = len(channels)
+    return count_audio(samples, rate, recipe, blob.label)
 
 
 DEFAULTS = {"image": "qwen2-vl", "audio": "qwen2-audio", "video": "qwen2-vl"}  # where the caller names none
 
 
-def cost(source: Any, recipe: str | None = None, *, fit: int | None = None, **guard: Any) -> Cost:
+def cost(source: Any, recipe: str | None = None, *, fit: int | None = None, **guard: Any) -> ItemCost:
     """The cost of one file under a recipe's name or a model directory, read from its header.
 
     source: as media.read takes it.  recipe: left out, the one in DEFAULTS.  fit: a budget in tokens; for images,
@@ -247,16 +344,16 @@ def cost(source: Any, recipe: str | None = None, *, fit: int | None = None, **gu
     Raises a MediaError or ModelError.
     """
     blob = media.read(source, **guard)
-    if blob.modality not in COUNTERS:
-        raise UnsupportedFormat(f"no token count for {blob.modality} yet", source=blob.label)
     numbers = recipe_for(recipe or DEFAULTS[blob.modality], blob.modality)
+    if blob.modality == "audio" and numbers.tokens is None:
+        raise ModelError(f"recipe {numbers.name} belongs to no model: it has no token count")
     try:
-        tokens, size = COUNTERS[blob.modality](blob, numbers)
-        wanted = fit is not None and blob.modality == "image"
-        fits = fit_tokens(*picture_size(blob), fit, numbers) if wanted else None
+        found = count_file(blob, numbers, guard.get("limits", media.LIMITS))
+        if fit is not None and blob.modality == "image":
+            found = replace(found, fits=fit_tokens(*picture_size(blob), fit, numbers))
     except MmkitError as error:
         raise error.at(source=blob.label, modality=blob.modality) from error.cause
-    return Cost(blob.label, blob.modality, tokens, size, fits)
+    return found
 
 
 def cost_row(source: str, recipe: str | None = None, *, fit: int | None = None) -> dict[str, Any]:
@@ -269,38 +366,42 @@ def cost_row(source: str, recipe: str | None = None, *, fit: int | None = None) 
     return row | ({"fits": list(found.fits)} if found.fits else {})
 
 
-def count_image(blob: media.Blob, recipe: ImageRecipe) -> tuple[int, tuple[int, ...]]:
-    """Tokens and seen size of an image file."""
-    height, width = picture_size(blob)
-    return image_tokens(height, width, recipe), seen_size(height, width, recipe)
+# ------------------------------------------------------------------------------------------- a whole sample
 
 
-def count_audio(blob: media.Blob, recipe: AudioRecipe) -> tuple[int, tuple[int, ...]]:
-    """Tokens and (n_mels, frames that hold the clip) of a sound file.
+@dataclass(frozen=True)
+class Cost:
+    """What a sample costs, in tokens of the model's context.
 
-    WAV and FLAC state their length; what other formats state holds the codec's padding, so they are decoded.
+    text: everything that is not an item: the question, the template, the tokens around placeholders.
+    context: how many there may be.  encoded_apart: the items' tokens are not in the context, since an encoder of
+    their own takes them and the decoder looks at them by cross-attention (Whisper).
     """
-    samples, rate = blob.header.samples, blob.header.sample_rate
-    if blob.format not in ("wav", "flac") or not samples:
-        from mmkit.audio import decode
 
-        channels, rate, _ = decode(blob)
-        samples = len(channels)
-    samples = resampled_length(samples, rate, recipe.sample_rate)
-    seen = min(samples, recipe.max_samples or samples)
-    return audio_tokens(samples, recipe), (recipe.n_mels, math.ceil(seen / recipe.hop))
+    text: int
+    items: tuple[ItemCost, ...]
+    context: int
+    encoded_apart: bool = False
+
+    @property
+    def total(self) -> int:
+        """Tokens of the expanded prompt; items of unknown cost are left out.
+
+        >>> Cost(7, (ItemCost("image", "a.png", "28 x 28", 1),), 100).total
+        8
+        """
+        return self.text + (0 if self.encoded_apart else sum(item.tokens or 0 for item in self.items))
+
+    def table(self) -> str:
+        """One line: the text, then each item with its size; of many items those that cost most."""
+        shown = sorted(range(len(self.items)), key=lambda i: -(self.items[i].tokens or 0))[:MAX_SHOWN]
+        parts = [f"text {self.text}"]
+        for item in (self.items[i] for i in sorted(shown)):
+            tokens = "unknown" if item.tokens is None else item.tokens
+            parts.append(f"{item.modality} {item.index} ({item.source}, {item.given}) {tokens}")
+        if len(self.items) > MAX_SHOWN:
+            parts.append(f"{len(self.items) - MAX_SHOWN} more items")
+        return "; ".join(parts)
 
 
-def count_video(blob: media.Blob, recipe: VideoRecipe) -> tuple[int, tuple[int, ...]]:
-    """Tokens and (frames, height, width) that the model sees of a video file, sampled as the recipe does."""
-    total, fps, height, width = count_frames(blob)
-    frames = len(list(chooser(None, None, None, recipe)(total, fps)))
-    return video_tokens(frames, height, width, recipe), (frames, *frame_size(frames, height, width, recipe))
-
-
-# modality -> function of (blob, recipe) that gives (tokens, size)
-COUNTERS: dict[str, Callable[[media.Blob, Any], tuple[int, tuple[int, ...]]]] = {
-    "image": count_image,
-    "audio": count_audio,
-    "video": count_video,
-}
+MAX_SHOWN = 8  # items in the table of an error

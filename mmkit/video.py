@@ -171,10 +171,17 @@ class _Survey:
 
 
 def count_frames(blob: Blob, limits: Limits = LIMITS) -> tuple[int, float, int, int]:
-    """(frames, frames a second, height, width) of a video file; decodes only where its packets do not tell."""
+    """(frames, frames a second, height, width) of a video file, upright.
+
+    Decodes the first frame, which alone knows whether the film is turned; all only where packets do not tell how
+    many there are.
+    """
     with _opened(blob, limits) as film:
         context = film.stream.codec_context
-        return len(film.pts), film.fps, context.height, context.width
+        first = next(_decode(context, film.packets), None)
+        sideways = first is not None and _display_matrix(first)[0] % 2 == 1
+        height, width = (context.width, context.height) if sideways else (context.height, context.width)
+        return len(film.pts), film.fps, height, width
 
 
 @contextmanager
