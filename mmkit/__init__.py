@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
     from mmkit.preprocessor import Embedding, MultiModalPreprocessor, MultiModalSample, Prompt
     from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
     from mmkit.text import clean_text
-    from mmkit.tokens import Cost, audio_tokens, cost, image_tokens, video_tokens
+    from mmkit.tokens import Cost, ItemCost, audio_tokens, cost, image_tokens, video_tokens
     from mmkit.video import Video, load_video
 
 _WHERE = {
@@ -48,7 +48,7 @@ _WHERE = {
     "preprocessor": ("Embedding", "MultiModalPreprocessor", "MultiModalSample", "Prompt"),
     "recipes": ("AudioRecipe", "ImageRecipe", "VideoRecipe", "recipe_for"),
     "text": ("clean_text",),
-    "tokens": ("Cost", "audio_tokens", "cost", "image_tokens", "video_tokens"),
+    "tokens": ("Cost", "ItemCost", "audio_tokens", "cost", "image_tokens", "video_tokens"),
     "video": ("Video", "load_video"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
@@ -62,6 +62,7 @@ __all__ = [
     "Embedding",
     "Engine",
     "ImageRecipe",
+    "ItemCost",
     "Limits",
     "MediaError",
     "MmkitError",
