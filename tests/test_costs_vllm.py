@@ -18,7 +18,7 @@ from PIL import Image
 from mmkit import tokens
 from mmkit.errors import LimitExceeded, MmkitError
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
-from mmkit.zoo.videos import encode
+from mmkit.zoo.media.videos import encode
 
 pytestmark = pytest.mark.vllm
 
