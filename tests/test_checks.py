@@ -1,0 +1,154 @@
+"""Each "Is it right?" of the lessons can fail: a wrong formula, put into the lesson, makes its check raise.
+
+Oracle: the lesson itself. A check cell, run with the cells that it needs, passes as it stands; with one formula
+replaced by a wrong one, in this or an earlier cell, it must raise. A check that accepts a wrong formula checks
+nothing. To add one: a `Wrong` in the notebook's list below; `pytest tests/test_checks.py -k 02_image` tries it.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+STEMS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One wrong formula, and the check that must find it."""
+
+    check: str  # a piece of the check cell's source, found in no other check
+    right: str  # source in the check cell, or in the last cell before it that has it
+    wrong: str  # what stands there instead
+    raises: type[Exception] = AssertionError
+
+
+WRONG: dict[str, list[Wrong]] = {
+    "00_start_here": [
+        Wrong("twice - once == count + 2", "(height // tile) * (width // tile)", "height * width // 14**2"),
+    ],
+    "01_text": [],
+    "02_image": [],
+    "03_audio": [],
+    "04_video": [],
+    "05_pipeline": [],
+    "08_register_a_model": [],
+    "09_ask_about_pictures": [],
+    "10_ask_about_sound": [],
+}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The code cells of a notebook, in order, and which of them follow an "Is it right?"."""
+
+    cells: tuple[str, ...]
+    checks: tuple[int, ...]  # places among the cells
+
+    @classmethod
+    def read(cls, stem: str) -> Lesson:
+        cells, checks, asked = [], [], False
+        for cell in nbformat.read(FOLDER / f"{stem}.ipynb", as_version=4).cells:
+            if cell.cell_type == "code":
+                checks += [len(cells)] if asked else []
+                cells.append(cell.source)
+            asked = cell.cell_type == "markdown" and "**Is it right?**" in cell.source
+        return cls(tuple(cells), tuple(checks))
+
+    def check(self, piece: str) -> int:
+        """The check cell that has this piece of source."""
+        places = [at for at in self.checks if piece in self.cells[at]]
+        assert len(places) == 1, f"{len(places)} checks have {piece!r}"
+        return places[0]
+
+    def spoiled(self, wrong: Wrong) -> Lesson:
+        """The lesson with a wrong formula in it."""
+        places = [at for at in range(self.check(wrong.check) + 1) if wrong.right in self.cells[at]]
+        assert places, f"no cell has {wrong.right!r}"
+        cells = list(self.cells)
+        cells[places[-1]] = cells[places[-1]].replace(wrong.right, wrong.wrong)
+        return Lesson(tuple(cells), self.checks)
+
+    def run(self, at: int, names: dict) -> None:
+        """Run a cell; where a name is missing, first the last cell before it that binds this name."""
+        while True:
+            try:
+                return exec(compile(self.cells[at], f"<cell {at}>", "exec"), names)
+            except NameError as error:
+                makers = [maker for maker in range(at) if error.name in bound_names(self.cells[maker])]
+                if not makers:
+                    raise
+                self.run(makers[-1], names)
+
+
+def bound_names(source: str) -> set[str]:
+    """Names that a cell binds at its top level.
+
+    >>> sorted(bound_names("import numpy as np\\na, b = 1, 2\\ndef f(): d = 4"))
+    ['a', 'b', 'f', 'np']
+    """
+    bound: set[str] = set()
+    todo: list[ast.AST] = list(ast.parse(source).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        else:
+            todo += ast.iter_child_nodes(node)
+    return bound
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_each_check_finds_a_wrong_formula(stem, monkeypatch):
+    monkeypatch.chdir(FOLDER)
+    monkeypatch.syspath_prepend(str(FOLDER))
+    lesson, shared, accepted = Lesson.read(stem), {"display": print}, []
+    for at in sorted({lesson.check(wrong.check) for wrong in WRONG.get(stem, [])}):
+        names = dict(shared)
+        lesson.run(at, names)  # passes as it stands
+        if "engine" in names:
+            shared["engine"] = names["engine"]  # one engine for all
+        for wrong in [each for each in WRONG.get(stem, []) if lesson.check(each.check) == at]:
+            try:
+                lesson.spoiled(wrong).run(at, dict(shared))
+            except wrong.raises:
+                continue
+            finally:
+                plt.close("all")
+            accepted.append(f"{wrong.right!r} -> {wrong.wrong!r}")
+    if "engine" in shared:
+        shared["engine"].close()
+    assert accepted == []
+
+
+# Lessons whose checks have no wrong formulas yet. Each name that goes makes the course harder to fool.
+PENDING = {"01_text", "02_image", "03_audio", "04_video", "05_pipeline"} | {
+    "08_register_a_model",
+    "09_ask_about_pictures",
+    "10_ask_about_sound",
+}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_each_check_has_a_wrong_formula(stem):
+    lesson = Lesson.read(stem)
+    bare = set(lesson.checks) - {lesson.check(wrong.check) for wrong in WRONG.get(stem, [])}
+    assert bool(bare) == (stem in PENDING), [lesson.cells[at][:60] for at in sorted(bare)]
+
+
+def test_a_check_that_accepts_everything_is_found():
+    lesson = Lesson(("def area(h, w):\n    return h * w", "print(area(2, 3))", "assert area(2, 3) > 0"), (2,))
+    lesson.run(2, {})
+    lesson.spoiled(Wrong("> 0", "h * w", "h + w")).run(2, {})  # says nothing
+    with pytest.raises(AssertionError):
+        lesson.spoiled(Wrong("> 0", "h * w", "-h * w")).run(2, {})

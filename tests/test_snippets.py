@@ -1,0 +1,76 @@
+"""What a reader may copy runs: each program shown in README or in a lesson's text, as a plain file.
+
+Oracle: Python itself, in a process of its own, without a notebook around it. In the text, ```python marks a whole
+program: it runs here and must succeed, and what stands behind `# -> ` in it must be among its output. ```py marks a
+fragment that cannot run on this machine (a hub's model, a server on the net): it must at least be Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"^[ >]*```(python|py)[ ]*\n(.*?)^[ >]*```", re.M | re.S)
+PROMISED = re.compile(r"# -> (.+?)\s*$", re.M)
+# Texts whose programs do not yet run as they stand. Each name that goes is a promise kept.
+PENDING = {"05_pipeline", "10_ask_about_sound"}
+
+
+def snippets(text: str) -> list[tuple[str, str]]:
+    """(language, source) of each fenced block of Python.
+
+    >>> snippets("Try:\\n```python\\nprint(1)  # -> 1\\n```\\n")
+    [('python', 'print(1)  # -> 1\\n')]
+    """
+    return FENCE.findall(text)
+
+
+def shown() -> list[tuple[str, str, str]]:
+    """(name, language, source) of all blocks of README and the lessons."""
+    found = [("README", *block) for block in snippets((ROOT / "README.md").read_text("utf-8"))]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                found += [(path.stem, *block) for block in snippets(cell.source)]
+    return found
+
+
+def run(source: str, folder: Path, home: Path) -> list[str]:
+    """Run a program as a file of its own, in a folder; what goes wrong, in words."""
+    file = home / "snippet.py"
+    file.write_text(source, "utf-8")
+    done = subprocess.run([sys.executable, file], cwd=folder, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        return [f"exit code {done.returncode}: {done.stderr[-1500:]}"]
+    return [
+        f"{words!r} is not printed, but {done.stdout!r}"
+        for words in PROMISED.findall(source)
+        if words not in done.stdout
+    ]
+
+
+@pytest.mark.parametrize(("name", "language", "source"), [each for each in shown() if each[0] not in PENDING])
+def test_what_is_shown_runs(name, language, source, tmp_path):
+    ast.parse(source)
+    if language == "python":
+        assert run(source, ROOT if name == "README" else ROOT / "notebooks", tmp_path) == []
+
+
+def test_names_that_wait_are_shown():
+    assert {name for name, _, _ in shown()} >= PENDING
+
+
+@pytest.mark.parametrize("source", ["import nothing_like_it", "print(1)  # -> 2", "raise SystemExit(3)"])
+def test_a_snippet_that_fails_is_found(source, tmp_path):
+    assert run(source, tmp_path, tmp_path) != []
+
+
+def test_a_snippet_that_keeps_its_promise(tmp_path):
+    assert run("print('red')  # -> red", tmp_path, tmp_path) == []
