@@ -62,16 +62,13 @@ def _panel(axes: Axes) -> str:
 
 
 def _ends(axes: Axes) -> str:
-    named = []
-    for word, label, ends in (
-        ("across", axes.get_xlabel(), axes.get_xlim()),
-        ("up", axes.get_ylabel(), axes.get_ylim()),
-    ):
-        if label:
-            reach = "" if axes.images else f", {ends[0]:.3g} to {ends[1]:.3g}"  # of a picture, ends are pixels
-            named.append(f"{word}: {label}{reach}")
-    joined = "; ".join(named)
-    return joined[:1].upper() + joined[1:]
+    """What lies along the axes, and from where to where; of a picture only the words."""
+    across, up = axes.get_xlabel(), axes.get_ylabel()
+    if axes.images:
+        return "; ".join(filter(None, (across, up)))
+    along = [("across", across, axes.get_xlim()), ("up", up, axes.get_ylim())]
+    said = "; ".join(f"{way}: {what}, {a:.3g} to {b:.3g}" for way, what, (a, b) in along if what)
+    return said[:1].upper() + said[1:]
 
 
 def _curves(axes: Axes) -> list[str]:
