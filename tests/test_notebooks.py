@@ -120,7 +120,7 @@ def described(notebook) -> list[str]:
     return found
 
 
-RULES = [executed_in_order, no_errors, no_stderr, no_machine, narrow, small, normalised]
+RULES = [described, executed_in_order, no_errors, no_stderr, no_machine, narrow, small, normalised]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
