@@ -1,0 +1,27 @@
+"""Answers that somebody might write: wrong ones, which a grader must catch, and right ones in another style.
+
+@wrong("NAME") and @right("NAME") plant the function below for graders.NAME. A module for each notebook.
+"""
+
+from collections.abc import Callable
+
+WRONG: dict[str, list[Callable]] = {}
+RIGHT: dict[str, list[Callable]] = {}
+
+
+def wrong(grader: str) -> Callable[[Callable], Callable]:
+    """Plant this function as a wrong answer to graders.<grader>."""
+    return _planted(WRONG, grader)
+
+
+def right(grader: str) -> Callable[[Callable], Callable]:
+    """Plant this function as a right answer to graders.<grader>."""
+    return _planted(RIGHT, grader)
+
+
+def _planted(where: dict[str, list[Callable]], grader: str) -> Callable[[Callable], Callable]:
+    def plant(function: Callable) -> Callable:
+        where.setdefault(grader, []).append(function)
+        return function
+
+    return plant

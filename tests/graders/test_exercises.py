@@ -1,0 +1,139 @@
+"""Exercises: every solution passes, every stub is told kindly, every planted wrong answer is caught.
+
+Oracle: the notebooks themselves. Stub and solution cells are read out of each .ipynb by their tags ("stub",
+"solution") together with the cells' calls `graders.NAME(function)`. Who adds an exercise adds nothing here, but
+plants answers in planted/nbNN_name.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import re
+from pathlib import Path
+
+import graders
+import nbformat
+import pytest
+
+from .conftest import NOTEBOOKS
+from .planted import RIGHT, WRONG
+
+CALL = re.compile(r"\bgraders\.(\w+)\((\w+)\)")
+EXERCISES = graders.exercises()
+
+for path in sorted((Path(__file__).parent / "planted").glob("nb*.py")):
+    importlib.import_module(f"tests.graders.planted.{path.stem}")
+
+
+def code_cells(notebook: str) -> list[nbformat.NotebookNode]:
+    cells = nbformat.read(NOTEBOOKS / notebook, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def asked() -> list[tuple[str, str, str]]:
+    """(notebook, grader, name of the learner's function) of every exercise in the notebooks."""
+    found = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for cell in code_cells(path.name):
+            for grader, function in CALL.findall(cell.source):
+                if "solution" not in tags(cell):
+                    found[path.name, grader, function] = None
+    return list(found)
+
+
+def tagged(notebook: str, tag: str, function: str) -> str:
+    """The source of the one cell with this tag that defines this function."""
+    sources = [
+        cell.source
+        for cell in code_cells(notebook)
+        if tag in tags(cell) and re.search(rf"^def {function}\(", cell.source, re.M)
+    ]
+    assert len(sources) == 1, f"{notebook}: {len(sources)} cells tagged {tag!r} define {function}"
+    return sources[0]
+
+
+def lesson_names(notebook: str) -> dict:
+    """What the lesson has imported and defined before its exercises: imports, functions, CONSTANTS."""
+    names: dict = {}
+    for cell in code_cells(notebook):
+        if {"stub", "solution", "raises-exception"} & set(tags(cell)):
+            continue
+        source = "\n".join("" if line.startswith(("%", "!")) else line for line in cell.source.splitlines())
+        for node in ast.parse(source).body:
+            constant = isinstance(node, ast.Assign) and all(
+                isinstance(target, ast.Name) and target.id.isupper() for target in node.targets
+            )
+            if constant or isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+                with contextlib.suppress(Exception):  # a constant made from data: not needed by a solution
+                    exec(compile(ast.Module([node], []), notebook, "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize(("notebook", "grader", "function"), asked())
+def test_solution_passes(notebook, grader, function, capsys):
+    solution = f"{function}_solution"  # so that it never overwrites the learner's own
+    source = tagged(notebook, "solution", solution)
+    assert (grader, solution) in CALL.findall(source), "the solution cell must call its grader"
+    assert not re.search(rf"^def {function}\(", source, re.M)
+    names = lesson_names(notebook)
+    exec(source, names)
+    capsys.readouterr()
+    verdict = getattr(graders, grader)(names[solution])
+    assert verdict, verdict
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+@pytest.mark.parametrize(("notebook", "grader", "function"), asked())
+def test_stub_is_told_kindly(notebook, grader, function, capsys):
+    names = lesson_names(notebook)
+    exec(tagged(notebook, "stub", function), names)
+    verdict = getattr(graders, grader)(names[function])
+    assert not verdict
+    assert "not done yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+def test_wrong_answers_are_caught(exercise, capsys):
+    answers = [*exercise.mistakes.values(), *WRONG.get(exercise.name, [])]
+    assert len(answers) >= 3, f"plant six or more wrong answers for graders.{exercise.name}"
+    for answer in answers:
+        verdict = exercise(answer)
+        printed = capsys.readouterr().out
+        assert not verdict, f"graders.{exercise.name} lets the planted wrong answer {answer} through"
+        assert "Not yet" in printed, f"{answer} is wrong, not a stub: {printed}"
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+def test_right_answers_in_other_styles_are_accepted(exercise):
+    answers = [exercise.reference, *RIGHT.get(exercise.name, [])]
+    assert len(answers) >= 1, f"plant two or more right answers for graders.{exercise.name}"
+    for answer in answers:
+        verdict = exercise(answer)
+        assert verdict, f"{answer.__name__}: {verdict.text}"
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+def test_a_known_mistake_is_told_by_its_remark(exercise):
+    for remark, mistaken in exercise.mistakes.items():
+        assert f"look      {remark}" in exercise(mistaken).text
+
+
+def test_every_exercise_is_asked_in_its_notebook():
+    assert {grader for _, grader, _ in asked()} == {exercise.name for exercise in EXERCISES}
+    for notebook, grader, _ in asked():
+        assert getattr(graders, grader).place.startswith(f"{notebook[:2]}."), grader
+
+
+def test_every_planted_answer_belongs_to_an_exercise():
+    assert set(WRONG) | set(RIGHT) <= {exercise.name for exercise in EXERCISES}
+
+
+def test_places_are_unique():
+    places = [exercise.place for exercise in EXERCISES]
+    assert len(set(places)) == len(places)
