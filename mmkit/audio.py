@@ -3,6 +3,7 @@
     source -> load_audio -> Clip: wave (T,) float32, sample rate, notes
            -> at_rate (resample) -> frame -> spectrum (Hann window) -> power -> mel_filter_bank -> compress
            =  features(clip, recipe) -> (n_mels, n_frames)
+    long wave -> speech_pieces (voice_activity, split_at_pauses) or windows -> transcripts -> merge_transcripts
 
 Follows transformers' WhisperFeatureExtractor (torch path) within 1e-5, and torchaudio's MelSpectrogram where a
 recipe asks for it; decodes with soundfile, and with PyAV what soundfile does not know; resamples with soxr.
@@ -14,7 +15,8 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -643,3 +645,149 @@ def _checked(wave: np.ndarray | Tensor) -> Tensor:
         first = int((~torch.isfinite(wave)).to(torch.uint8).argmax())
         raise NonFiniteSamples(f"sample {first} is not a finite number", modality="audio")
     return wave
+
+
+# --- long recordings --------------------------------------------------------------------------------------------
+
+Span = tuple[int, int]  # first sample and the one after the last
+
+
+def windows(samples: int, length: int, overlap: int = 0) -> list[Span]:
+    """Windows of `length` samples, each beginning `length - overlap` after the one before; the last may be shorter.
+
+    Returns (start, stop) pairs that cover the recording; each begins `overlap` samples before its neighbor ends.
+    Raises BadEncoding unless 0 <= overlap < length.
+
+    >>> windows(100, length=40, overlap=10)
+    [(0, 40), (30, 70), (60, 100)]
+    """
+    if not 0 <= overlap < length:
+        raise BadEncoding(f"an overlap of {overlap} samples in windows of {length}; it must be shorter than they")
+    starts = range(0, max(samples - overlap, min(samples, 1)), length - overlap)
+    return [(start, min(start + length, samples)) for start in starts]
+
+
+def split_at_pauses(
+    wave: np.ndarray, sample_rate: int, seconds: float = 30.0, *, search: float = 1.0, quiet: float = 0.1
+) -> list[Span]:
+    """Pieces of at most `seconds`, each cut where the last `search` seconds before its limit are quietest.
+
+    wave: (T,) float.  quiet: seconds of the windows whose energies are compared; the cut is the beginning of the
+    quietest.  Returns (start, stop) pairs that follow each other without a gap.  Raises BadEncoding unless
+    0 < quiet <= search < seconds.  Source: split_audio of vLLM's transcription server, with its numbers.
+
+    >>> wave = np.ones(400, np.float32); wave[250:260] = 0  # 4 s of sound with a pause of 0.1 s
+    >>> split_at_pauses(wave, 100, seconds=3)
+    [(0, 250), (250, 400)]
+    """
+    if not 0 < quiet <= search < seconds:
+        raise BadEncoding(
+            f"seconds={seconds:g}, search={search:g}, quiet={quiet:g}: each must be longer than the next"
+        )
+    length, back, size = (int(sample_rate * each) for each in (seconds, search, quiet))
+    spans, start = [], 0
+    while start + length < len(wave):
+        first = start + length - back
+        count = len(range(0, back - size, size))  # vLLM leaves out the window that ends at the limit
+        blocks = np.asarray(wave[first : first + count * size], np.float64).reshape(count, size)
+        stop = first + size * int(np.argmin(np.square(blocks).mean(axis=1))) if count else first
+        spans.append((start, stop))
+        start = stop
+    return [*spans, (start, len(wave))] if len(wave) else []
+
+
+def voice_activity(
+    wave: np.ndarray,
+    sample_rate: int,
+    *,
+    above_noise: float = 6.0,
+    below_peak: float = 40.0,
+    pause: float = 0.3,
+    around: float = 0.15,
+) -> list[Span]:
+    """Where something is said, by energy alone: the spans that are louder than the recording's own noise.
+
+    The level of each 20 ms is 10 log10(mean square); the noise is the level that a tenth of them stay below. A
+    frame is active if it is more than `above_noise` dB over the noise and less than `below_peak` dB under the
+    loudest. Gaps of at most `pause` seconds are closed. Each span gets `around` seconds on both sides, but no more
+    than half a pause, for soft beginnings and ends.
+
+    wave: (T,) float, full scale 1.  Returns (start, stop) pairs in samples, in order, not touching; none where
+    nothing stands out.  It takes a door or music for a voice, misses what is no louder than the noise, and takes a
+    sound that never stops for noise.  Source: the textbooks' energy detector; trained ones (Silero) do better.
+
+    >>> wave = np.zeros(16_000, np.float32); wave[4_000:8_000] = 0.5
+    >>> voice_activity(wave, 16_000)
+    [(1440, 10400)]
+    """
+    size = max(1, round(0.02 * sample_rate))
+    count = len(wave) // size
+    if not count:
+        return []
+    frames = np.asarray(wave[: count * size], np.float64).reshape(count, size)
+    level = 10 * np.log10(np.square(frames).mean(axis=1) + 1e-10)  # dB; silence is -100
+    threshold = max(np.percentile(level, 10) + above_noise, level.max() - below_peak)
+    active = np.flatnonzero(level > threshold)
+    if not len(active):
+        return []
+    breaks = np.flatnonzero(np.diff(active) * size > pause * sample_rate)
+    first, last = active[np.r_[0, breaks + 1]], active[np.r_[breaks, len(active) - 1]]
+    edge = min(round(around * sample_rate), int(pause * sample_rate) // 2)  # neighbors must not touch
+    starts, stops = np.maximum(first * size - edge, 0), np.minimum((last + 1) * size + edge, len(wave))
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def speech_pieces(wave: np.ndarray, sample_rate: int, seconds: float = 30.0) -> list[Span]:
+    """What to send of a long recording to a model that hears `seconds` at a time: whole utterances, packed.
+
+    Neighboring spans of voice_activity share a piece as long as it stays within `seconds`; a single span that is
+    longer is cut by split_at_pauses.  wave: (T,) float.  Returns (start, stop) pairs in samples, in order, without
+    overlap: join their transcripts by a space.  What lies between them is not heard.
+
+    >>> wave = np.zeros(80_000, np.float32); wave[8_000:16_000] = wave[24_000:32_000] = wave[64_000:72_000] = 0.5
+    >>> speech_pieces(wave, 16_000, seconds=3)
+    [(5600, 34400), (61600, 74400)]
+    """
+    length, pieces = round(seconds * sample_rate), []
+    for start, stop in voice_activity(wave, sample_rate):
+        if pieces and stop - pieces[-1][0] <= length:
+            pieces[-1] = (pieces[-1][0], stop)
+        else:
+            parts = split_at_pauses(wave[start:stop], sample_rate, seconds, search=min(1.0, seconds / 2))
+            pieces += [(start + first, start + last) for first, last in parts]
+    return pieces
+
+
+def merge_transcripts(texts: Iterable[str]) -> str:
+    """One transcript from those of overlapping windows, in order.
+
+    Each text is slid along the one before it. Where the share of words that agree is largest (and at least two do),
+    the texts overlap; the first half of the overlap is taken from the left, the second from the right text, for the
+    words near a cut are the least sure. Texts that agree nowhere are put one after the other: what both hold then
+    stands there twice.
+    Words are what spaces separate; case and punctuation do not count.
+    Source: transformers' _find_longest_common_sequence, for Whisper's tokens.
+
+    >>> merge_transcripts(["three one four fi", "one four five two", "five two."])
+    'three one four five two.'
+    """
+    merged, left = [], []
+    for right in (text.split() for text in texts):
+        end, begin = _seam(left, right)
+        merged += left[:end]
+        left = right[begin:]
+    return " ".join(merged + left)
+
+
+def _seam(left: list[str], right: list[str]) -> tuple[int, int]:
+    """How many words of the left text to keep, and how many of the right one to leave out."""
+    a, b = ([word.strip(string.punctuation).casefold() for word in words] for words in (left, right))
+    best, seam = 0.0, (len(left), 0)
+    for shift in range(1, len(a) + len(b)):
+        i, j = max(0, len(a) - shift), max(0, shift - len(a))
+        pairs = list(zip(a[i:], b[j:], strict=False))
+        same = sum(x == y for x, y in pairs)
+        score = same / shift + shift / 10_000  # of two equal shares, the longer
+        if same > 1 and score > best:
+            best, seam = score, (i + len(pairs) // 2, j + len(pairs) // 2)
+    return seam
