@@ -16,7 +16,8 @@
 
 Each name is imported from its module when it is first used, so that `import mmkit` loads nothing heavy.
 The modules, in the order of the data's way: media, text, image, audio, video (files to clean values), recipes,
-tokens, prompts, preprocessor, batch, rows, engine; plots draws; zoo holds the models that are trained here.
+tokens, prompts, samples, preprocessor, batch, rows, engine. plots draws; zoo holds the models that are trained
+here.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
     from mmkit.errors import MediaError, MmkitError, ModelError
     from mmkit.image import Picture, load_image
     from mmkit.media import LIMITS, Limits
-    from mmkit.preprocessor import Embedding, MultiModalPreprocessor, MultiModalSample, Prompt
+    from mmkit.preprocessor import MultiModalPreprocessor
     from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
+    from mmkit.samples import Embedding, MultiModalSample, Prompt
     from mmkit.text import clean_text
     from mmkit.tokens import Cost, ItemCost, audio_tokens, cost, image_tokens, video_tokens
     from mmkit.video import Video, load_video
@@ -45,8 +47,9 @@ _WHERE = {
     "errors": ("MediaError", "MmkitError", "ModelError"),
     "image": ("Picture", "load_image"),
     "media": ("LIMITS", "Limits"),
-    "preprocessor": ("Embedding", "MultiModalPreprocessor", "MultiModalSample", "Prompt"),
+    "preprocessor": ("MultiModalPreprocessor",),
     "recipes": ("AudioRecipe", "ImageRecipe", "VideoRecipe", "recipe_for"),
+    "samples": ("Embedding", "MultiModalSample", "Prompt"),
     "text": ("clean_text",),
     "tokens": ("Cost", "ItemCost", "audio_tokens", "cost", "image_tokens", "video_tokens"),
     "video": ("Video", "load_video"),

@@ -25,7 +25,8 @@ import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW
 
 from mmkit.errors import CorruptMedia, MmkitError, label
-from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
+from mmkit.preprocessor import MultiModalPreprocessor
+from mmkit.samples import MultiModalSample
 from mmkit.text import pad
 
 

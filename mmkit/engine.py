@@ -28,7 +28,9 @@ from typing import Any
 from mmkit import shipped
 from mmkit.batch import chunks, in_threads, map_ordered
 from mmkit.errors import ContextOverflow, EngineFailed, EngineMissing, MmkitError, ModelNotFound, OutOfMemory
-from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample, Prompt
+from mmkit.families import context_length
+from mmkit.preprocessor import MultiModalPreprocessor
+from mmkit.samples import MultiModalSample, Prompt
 
 # Set before vLLM is imported, and only where the reader has not chosen otherwise.
 ENVIRONMENT = {
@@ -263,13 +265,6 @@ def llm_arguments(model: str, settings: Settings, modalities: Sequence[str]) -> 
         arguments["kv_cache_memory_bytes"] = kv_cache_bytes(text, length, settings.max_num_seqs)
         arguments["gpu_memory_utilization"] = 0.1  # of this machine's memory, checked at the start
     return arguments
-
-
-def context_length(text_config: Any) -> int:
-    """The longest sequence the model was made for, in tokens."""
-    names = ("max_position_embeddings", "max_target_positions")
-    known = [n for n in (getattr(text_config, name, None) for name in names) if n]
-    return min(known) if known else sys.maxsize
 
 
 def kv_cache_bytes(text_config: Any, length: int, sequences: int) -> int:

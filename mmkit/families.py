@@ -40,6 +40,7 @@ class Family:
     reserved: tuple[str, ...]  # what a user's text must not spell
     limits: dict[str, int]  # items a prompt may hold, where the model itself has a limit
     context: int  # tokens, prompt and answer together
+    longest_token: int  # characters of the vocabulary's longest token
     hidden: int  # width of an embedding
     merge: int  # merge x merge patches make one embedding
     recipes: dict[str, Any] = field(default_factory=dict)  # modality -> recipe, where one is known
@@ -68,7 +69,8 @@ def family_of(model: str, processor: Any, config: Any) -> Family:
         placeholders=placeholders,
         reserved=reserved_strings(tokenizer if style == "encoder_decoder" else processor),
         limits=limits,
-        context=_context(text),
+        context=context_length(text),
+        longest_token=max(map(len, tokenizer.get_vocab()), default=1),
         hidden=_first(text, "hidden_size", "d_model"),
         merge=getattr(vision, "spatial_merge_size", 1) or 1,
         recipes=_recipes(model, modalities),
@@ -85,7 +87,13 @@ def _style(processor: Any, config: Any, placeholders: dict[str, str]) -> str:
     return "plain"
 
 
-def _context(text_config: Any) -> int:
+def context_length(text_config: Any) -> int:
+    """The longest sequence the model was made for, in tokens.
+
+    >>> from types import SimpleNamespace
+    >>> context_length(SimpleNamespace(max_position_embeddings=2048))
+    2048
+    """
     names = ("max_position_embeddings", "max_target_positions")
     known = [n for n in (getattr(text_config, name, None) for name in names) if n]
     return min(known) if known else sys.maxsize

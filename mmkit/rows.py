@@ -25,7 +25,8 @@ from typing import Any
 from mmkit.batch import in_threads, map_ordered
 from mmkit.errors import BadEncoding, MmkitError, SourceNotAllowed, SourceTooLarge
 from mmkit.media import is_url
-from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
+from mmkit.preprocessor import MultiModalPreprocessor
+from mmkit.samples import MultiModalSample
 from mmkit.text import clean_text
 
 FIELDS = {"images": "image", "audios": "audio", "videos": "video"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mmkit import shipped
 from mmkit.errors import PlaceholderMismatch
-from mmkit.preprocessor import load_processor
+from mmkit.processors import load_processor
 from mmkit.prompts import check_placeholders, find_reserved, neutralize, placeholders_in, reserved_strings
 
 QWEN = {"image": "<|image_pad|>", "video": "<|video_pad|>"}

@@ -1,0 +1,161 @@
+"""Modalities: the one place where image, audio and video part.
+
+    source -> load -> Item (clean value, value for vLLM, key, cost)
+    Item -> arguments of the model's processor
+    Item -> content part of a server's message
+
+Each class does these three things for one modality; whoever adds a modality writes such a class, and adds its
+counting to tokens.py. Leaves out embeddings that come in finished (embeddings.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mmkit.errors import LimitExceeded
+from mmkit.media import LIMITS, Limits, content_key, read
+from mmkit.samples import Item
+from mmkit.tokens import MIN_SECONDS, count_audio, count_image, count_video, heard_samples
+
+
+@dataclass(frozen=True)
+class Guard:
+    """How far sources are trusted: root, limits and fetch of mmkit.media."""
+
+    root: str | Path | None = None
+    limits: Limits = LIMITS
+    fetch: Callable[[str], bytes] | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As keyword arguments of the loaders.
+
+        >>> Guard(root="data").options["root"]
+        'data'
+        """
+        return {"root": self.root, "limits": self.limits, "fetch": self.fetch}
+
+
+class Modality(Protocol):
+    """What the preprocessor needs of a modality.  recipe: the model's own, or None where mmkit knows none."""
+
+    def load(self, source: Any, recipe: Any, guard: Guard) -> Item:
+        """Decode and check one item.  Raises a MediaError."""
+        ...
+
+    def arguments(self, item: Item) -> dict[str, Any]:
+        """What the model's transformers processor is called with."""
+        ...
+
+    def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
+        """A content part of an OpenAI-compatible message.  Raises LimitExceeded for what cannot travel."""
+        ...
+
+
+class ImageModality:
+    """Pictures: to vLLM as PIL images, to servers as PNG."""
+
+    def load(self, source: Any, recipe: Any, guard: Guard) -> Item:
+        from PIL import Image
+
+        from mmkit.image import load_image
+
+        picture = load_image(source, **guard.options)
+        cost = count_image(picture.height, picture.width, recipe, picture.source)
+        key = content_key("image", picture.pixels)
+        value = Image.fromarray(picture.pixels)
+        return Item("image", picture, value, key, cost, picture.pixels.nbytes, picture.notes)
+
+    def arguments(self, item: Item) -> dict[str, Any]:
+        return {"images": [item.value]}
+
+    def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
+        packed = io.BytesIO()
+        item.value.save(packed, "PNG")
+        return {"type": "image_url", "image_url": {"url": data_url("image/png", packed.getvalue())}}
+
+
+class AudioModality:
+    """Clips: at the model's rate, to vLLM as (wave, rate), to servers as float WAV."""
+
+    def load(self, source: Any, recipe: Any, guard: Guard) -> Item:
+        import numpy as np
+
+        from mmkit.audio import Clip, at_rate, load_audio
+
+        clip = load_audio(source, **guard.options)
+        cost = count_audio(len(clip.wave), clip.sample_rate, recipe, clip.source)
+        if recipe is not None:
+            heard = heard_samples(len(clip.wave), clip.sample_rate, recipe)
+            clip = at_rate(clip, recipe.sample_rate)
+            if heard > len(clip.wave):
+                note = f"filled up with silence to {MIN_SECONDS} s"
+                wave = np.pad(clip.wave, (0, heard - len(clip.wave)))
+                clip = Clip(wave, clip.sample_rate, (*clip.notes, note), clip.source)
+        key = content_key("audio", clip.wave, clip.sample_rate)
+        return Item("audio", clip, (clip.wave, clip.sample_rate), key, cost, clip.wave.nbytes, clip.notes)
+
+    def arguments(self, item: Item) -> dict[str, Any]:
+        wave, rate = item.value
+        return {"audio": [wave], "sampling_rate": rate}
+
+    def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
+        import soundfile
+
+        packed = io.BytesIO()
+        soundfile.write(packed, item.clean.wave, item.clean.sample_rate, format="WAV", subtype="FLOAT")
+        data = base64.b64encode(packed.getvalue()).decode()
+        return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+
+
+class VideoModality:
+    """Videos: the frames that the recipe samples, to vLLM as (frames, metadata), to servers as the file itself."""
+
+    def load(self, source: Any, recipe: Any, guard: Guard) -> Item:
+        from mmkit.video import Video, load_video
+
+        film = source if isinstance(source, Video) else load_video(source, recipe=recipe, **guard.options)
+        count, height, width = film.frames.shape[:3]
+        cost = count_video(count, height, width, recipe, film.source)
+        key = content_key("video", film.frames, *film.times.tolist())
+        return Item("video", film, (film.frames, film.metadata), key, cost, film.frames.nbytes, film.notes)
+
+    def arguments(self, item: Item) -> dict[str, Any]:
+        from transformers.video_utils import VideoMetadata
+
+        frames, metadata = item.value
+        known = {name: value for name, value in metadata.items() if name != "do_sample_frames"}
+        return {"videos": [frames], "video_metadata": [VideoMetadata(**known)], "do_sample_frames": False}
+
+    def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
+        if not has_header(source):
+            raise LimitExceeded("frames from memory do not travel in messages; send the file, or use to_prompt")
+        blob = read(source, modality="video", **guard.options)
+        kind = {"mov": "quicktime", "mkv": "x-matroska", "avi": "x-msvideo"}.get(blob.format, blob.format)
+        return {"type": "video_url", "video_url": {"url": data_url(f"video/{kind}", blob.data)}}
+
+
+HANDLERS: dict[str, Modality] = {"image": ImageModality(), "audio": AudioModality(), "video": VideoModality()}
+
+
+def has_header(source: Any) -> bool:
+    """Is this a file in some form, and not a value in memory?
+
+    >>> has_header("a.png"), has_header([1, 2])
+    (True, False)
+    """
+    return isinstance(source, (str, bytes, bytearray, memoryview, Path)) or callable(getattr(source, "read", None))
+
+
+def data_url(kind: str, data: bytes) -> str:
+    """Bytes as a data: URL.
+
+    >>> data_url("text/plain", b"hi")
+    'data:text/plain;base64,aGk='
+    """
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
