@@ -6,13 +6,15 @@
     long wave -> speech_pieces (voice_activity, split_at_pauses) or windows -> transcripts -> merge_transcripts
 
 Follows transformers' WhisperFeatureExtractor (torch path) within 1e-5, and torchaudio's MelSpectrogram where a
-recipe asks for it; decodes with soundfile, and with PyAV what soundfile does not know; resamples with soxr.
+recipe asks for it; reads WAV itself, FLAC, Ogg and MP3 with soundfile, the rest with PyAV; resamples with soxr.
 Leaves out augmentation, streaming and MFCC. No torchaudio I/O: it needs torchcodec with a system FFmpeg.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import itertools
 import math
 import os
 import string
@@ -25,7 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmkit import media
+from mmkit import ffmpeg, media
+from mmkit.containers import Header, read_wave
 from mmkit.errors import (
     BackendMissing,
     BadEncoding,
@@ -39,10 +42,9 @@ from mmkit.errors import (
 )
 from mmkit.recipes import WHISPER, AudioRecipe
 
-SOUNDFILE_FORMATS = ("wav", "flac", "ogg", "mp3")
 BLOCK = 1 << 22  # samples decoded between two looks at the budget
 # Samples that a codec puts around the sound and a decoder may or may not take off again.
-CODEC_DELAY = {"mp3": 4 * 1152, **dict.fromkeys(("m4a", "mp4", "mov", "mkv", "webm", "avi"), 4 * 1024)}
+MP3_DELAY, CODEC_DELAY = 4 * 1152, 4 * 1024
 
 
 # --- load -------------------------------------------------------------------------------------------------------
@@ -201,72 +203,160 @@ def check_finite(channels: np.ndarray, rate: int) -> None:
 def decode(blob: media.Blob, limits: media.Limits = media.LIMITS) -> tuple[np.ndarray, int, tuple[str, ...]]:
     """Decode bytes that media.read has checked: (T, C) float32, the rate, and notes.
 
+    WAV is read by numpy, FLAC, Ogg and MP3 by libsndfile, everything else by FFmpeg; the samples are the same.
     The budget is kept while decoding, and the number of decoded samples is compared with the declared one.
     Raises one of the MediaError classes.
     """
-    read = _decode_soundfile if blob.format in SOUNDFILE_FORMATS else _decode_av
-    channels, rate, declared, notes = read(blob, limits)
+    header = blob.header
+    if blob.format == "wav":
+        channels, rate, declared, notes = _decode_wave(blob, limits)
+    elif blob.format == "mp3" or header.codec in ("vorbis", "opus") or _plain_flac(blob):
+        channels, rate, declared, notes = _decode_soundfile(blob, limits)
+    else:
+        channels, rate, declared, notes = _decode_av(blob, limits)
     if channels.size == 0:
         raise EmptyMedia("0 samples; nothing to hear")
-    if len(channels) < declared - CODEC_DELAY.get(blob.format, 0):
+    if len(channels) < declared:
         raise TruncatedMedia(
             f"the file declares {declared} samples, {len(channels)} could be decoded; get the whole file again"
         )
     return channels, rate, notes
 
 
+def _decode_wave(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int, int, tuple[str, ...]]:
+    """PCM and float by full scale: bytes around 128, signed integers from -2^(bits - 1), floats as they are."""
+    wave = read_wave(blob.data)
+    rate, number = check_rate(wave.rate, limits), wave.length // wave.size
+    media.check_samples(number // wave.channels, wave.channels, rate, limits)
+    if wave.kind == "i" and wave.size == 3:
+        raw = np.frombuffer(blob.data, np.uint8, wave.length, wave.start).reshape(number, 3)
+        padded = np.zeros((number, 4), np.uint8)
+        padded[:, 1:] = raw  # the upper three bytes of four
+        values = padded.view("<i4")[:, 0]
+    else:
+        values = np.frombuffer(blob.data, f"<{wave.kind}{wave.size}", number, wave.start)
+    if wave.kind == "u":
+        samples = (values.astype(np.float32) - 128) / 128
+    elif wave.kind == "i":
+        samples = values.astype(np.float64 if wave.size == 8 else np.float32)
+        samples *= 0.5 ** (8 * values.itemsize - 1)
+    else:
+        samples = values
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which check_finite reports
+        samples = samples.astype(np.float32, copy=wave.kind == "f")
+    return samples.reshape(-1, wave.channels), rate, 0, ()
+
+
+def _plain_flac(blob: media.Blob) -> bool:
+    """Is this FLAC as libsndfile reads it: of 8, 16 or 24 bits, and of a stated length?"""
+    return blob.format == "flac" and blob.header.bits in (8, 16, 24) and blob.header.samples > 0
+
+
 def _decode_soundfile(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int, int, tuple[str, ...]]:
-    """WAV, FLAC, OGG and MP3, by libsndfile: samples, rate, declared length, notes."""
+    """FLAC, Ogg and MP3, by libsndfile: samples, rate, declared length, notes."""
     try:
         import soundfile
     except (ImportError, OSError) as error:
         raise BackendMissing("soundfile is not installed: pip install soundfile", cause=error) from error
-    blocks, decoded = [], 0
+    header, blocks, decoded = blob.header, [], 0
+    source = io.BytesIO(blob.data[header.start :])
     try:
-        with soundfile.SoundFile(io.BytesIO(blob.data)) as file:
+        with soundfile.SoundFile(source) as file:
             rate, width, frames = check_rate(file.samplerate, limits), file.channels, file.frames
             while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
                 blocks.append(block)
                 decoded += len(block)
                 media.check_samples(decoded, width, rate, limits)
+            unread = len(blob.data) - header.start - source.tell()
     except soundfile.SoundFileError as error:
         raise _broken(blob, error) from error
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise CorruptMedia(f"the {blob.format} header makes no sense", cause=error) from error
-    # libsndfile guesses the length of an MP3 and knows none for a streamed FLAC; media.read has counted frames
-    declared = blob.header.samples if blob.format in ("mp3", "flac") else frames
-    return _joined(blocks), rate, declared, ()
+    channels = _joined(blocks)
+    if blob.format == "flac":
+        _check_lost_frames(channels, unread, header)
+        return channels, rate, header.samples, ()
+    # libsndfile guesses the length of an MP3; media.read has counted its frames
+    return channels, rate, header.samples - MP3_DELAY if blob.format == "mp3" else frames, ()
+
+
+def _check_lost_frames(channels: np.ndarray, unread: int, header: Header) -> None:
+    """Raise CorruptMedia where libFLAC put silence in place of frames that are not there, without a word.
+
+    Lost frames leave zeros for a whole block or bytes that nobody read; only then is the MD5 of all samples
+    computed and compared with the one that the file states, because that takes a quarter of the time to decode.
+    """
+    every = max(16, header.block)
+    zeros = channels[::every, 0] == 0  # a run of that many zeros holds at least one of these
+    lost = any(not channels[max(0, i - every) : i + every].any() for i in np.flatnonzero(zeros) * every)
+    if lost or unread > 0:
+        full = channels.astype(np.float64) if header.bits > 24 else channels
+        check_md5((full * 2.0 ** (header.bits - 1)).astype(np.int32), header)
+
+
+def check_md5(values: np.ndarray, header: Header) -> None:
+    """Raise CorruptMedia where the samples of a FLAC are not those that its encoder saw.
+
+    values: (T, C) int32, as small as their bits.  Source: RFC 9639, 8.2: the MD5 of all channels interleaved,
+    each value signed, little-endian, in as many bytes as its bits need.
+    """
+    if not header.md5:
+        return
+    raw = np.ascontiguousarray(values, "<i4").view(np.uint8).reshape(-1, 4)[:, : -(-header.bits // 8)]
+    if hashlib.md5(np.ascontiguousarray(raw), usedforsecurity=False).digest() != header.md5:
+        raise CorruptMedia("frames of this FLAC are missing or wrong: the MD5 of its samples is not the stated one")
 
 
 def _decode_av(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int, int, tuple[str, ...]]:
-    """M4A, and the sound track of a video, by FFmpeg as PyAV bundles it; it gets bytes, never a name."""
-    try:
+    """M4A, the sound track of a video, and rare kinds of FLAC, by FFmpeg: samples, rate, declared length, notes.
+
+    The declared length is that of all packets; what the container says may hold a late start and gaps as well.
+    """
+    exact = blob.header.codec == "flac"
+    blocks: list[np.ndarray] = []
+    rate = decoded = 0
+    with ffmpeg.opened(blob) as container:
         import av
-    except ImportError as error:
-        raise BackendMissing("PyAV is not installed: pip install av", cause=error) from error
-    blocks, decoded, notes = [], 0, ()
-    try:
-        with av.open(io.BytesIO(blob.data), metadata_errors="ignore") as container:
-            tracks = container.streams.audio
-            if not tracks:
-                raise EmptyMedia(f"this {blob.format} has no sound track")
-            if len(tracks) > 1:
-                notes = (f"first of {len(tracks)} sound tracks",)
-            stream = tracks[0]
-            rate, width = check_rate(stream.codec_context.sample_rate or 0, limits), stream.codec_context.channels
-            declared = round(stream.duration * stream.time_base * rate) if stream.duration else 0
-            media.check_samples(declared, width, rate, limits)
-            planar = av.AudioResampler(format="fltp")  # changes the number format only, not the rate
-            for packet in container.decode(stream):
-                decoded += packet.samples
-                media.check_samples(decoded, width, rate, limits)
-                blocks += [block.to_ndarray().T for block in planar.resample(packet)]
-    except MediaError:
-        raise
-    except (av.FFmpegError, OSError, ValueError, LookupError, MemoryError) as error:
-        raise _broken(blob, error) from error
+
+        track, notes = ffmpeg.best_track(container, "audio")
+        context, base = track.codec_context, track.time_base
+        rate = check_rate(context.sample_rate or 0, limits)
+        stated = round(track.duration * base * rate) if track.duration else 0
+        media.check_samples(stated, context.channels, rate, limits)
+        # Packed: PyAV reads behind the end of eight planes. It changes the number format only, not the rate.
+        packed = av.AudioResampler(format="s32" if exact else "flt")
+        packets: list[tuple[int | None, int]] = []
+        for packet in container.demux(track):
+            packets.append((packet.pts, packet.duration or 0))
+            for frame in packet.decode():
+                decoded += frame.samples
+                media.check_samples(decoded, frame.layout.nb_channels, rate, limits)
+                width = frame.layout.nb_channels
+                blocks += [block.to_ndarray().reshape(-1, width) for block in packed.resample(frame)]
+        late = _late(packets, track)
     channels = _joined(blocks)
-    return channels[:declared] if declared else channels, rate, declared, notes
+    if exact and channels.size:
+        check_md5(channels >> (32 - blob.header.bits), blob.header)
+        channels = channels.astype(np.float32) * np.float32(0.5**31)
+    promised = round(sum(duration for _, duration in packets) * base * rate)
+    end = stated if stated and not late else len(channels)  # what a codec adds at the end is not the sound's
+    return channels[:end], rate, min(promised, end) - CODEC_DELAY, (*notes, *late)
+
+
+def _late(packets: list[tuple[int | None, int]], track: Any) -> tuple[str, ...]:
+    """Notes on a track that starts after its film, and on gaps in it: its parts are joined."""
+    known = [(pts, duration) for pts, duration in packets if pts is not None and duration]
+    if not known:
+        return ()
+    second = float(track.time_base)
+    notes = []
+    if known[0][0] * second > 0.1:
+        notes.append(f"the sound starts {known[0][0] * second:.3g} s after the beginning of the file; not padded")
+    gaps = [b[0] - a[0] - a[1] for a, b in itertools.pairwise(known)]
+    wide = [gap * second for gap in gaps if gap * second > 0.1]
+    if wide:
+        notes.append(f"{len(wide)} gaps in the sound, {sum(wide):.3g} s in all: its parts are joined")
+    return tuple(notes)
 
 
 def _joined(blocks: list[np.ndarray]) -> np.ndarray:
@@ -293,9 +383,9 @@ def to_mono(channels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """
     if channels.shape[1] == 1:
         return np.ascontiguousarray(channels[:, 0]), ()
-    wave = channels.mean(axis=1, dtype=np.float32)
+    wave = np.add.reduce([channels[:, c] for c in range(channels.shape[1])]) / np.float32(channels.shape[1])
     notes = [f"mixed {channels.shape[1]} channels by their mean"]
-    before, after = np.square(channels, dtype=np.float64).mean(), np.square(wave, dtype=np.float64).mean()
+    before, after = np.vdot(channels, channels) / channels.size, np.vdot(wave, wave) / wave.size
     if before > 0 and after < before / 100:
         notes.append("channels cancel: their mean is at least 20 dB weaker than they are; pick one channel")
     return np.ascontiguousarray(wave), tuple(notes)
@@ -542,7 +632,7 @@ def mel_filter_bank(
     top = sample_rate / 2 if f_max is None else f_max
     low, high = (hz_to_mel(float(f), scale).item() for f in (f_min, top))
     edges = mel_to_hz(torch.linspace(low, high, n_mels + 2, dtype=dtype), scale)
-    bins = torch.linspace(0, sample_rate // 2, n_fft // 2 + 1, dtype=dtype)
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=dtype)
     slope = edges[None, :] - bins[:, None]  # n_bins, n_mels + 2
     width = edges.diff()
     rising, falling = -slope[:, :-2] / width[:-1], slope[:, 2:] / width[1:]

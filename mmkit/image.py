@@ -51,6 +51,8 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 Method = Literal["nearest", "bilinear", "bicubic"]
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112  # EXIF tag
+# What Pillow says of a sound file whose mode, compression or bit layout it lacks.
+UNKNOWN_KINDS = ("unsupported", "unknown", "cannot handle", "not available", "not implemented")
 MAX_ASPECT = 200  # longer side over shorter side, the limit of transformers' smart_resize
 
 
@@ -170,8 +172,13 @@ def _guarded(function: Callable, *arguments: Any) -> Any:
     except MediaError:
         raise
     except Exception as error:
-        if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        said = str(error).lower()
+        if isinstance(error, EOFError) or "truncated" in said:
             raise TruncatedMedia("the file ends before the picture does", cause=error) from error
+        if any(words in said for words in UNKNOWN_KINDS):
+            raise UnsupportedFormat(
+                "a kind of this format that Pillow does not know; save it again as PNG or JPEG", cause=error
+            ) from error
         raise CorruptMedia(f"the decoder gave up ({type(error).__name__})", cause=error) from error
 
 
@@ -277,7 +284,9 @@ def _pil_to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[n
         notes.append(note)
     if image.mode in ("P", "PA"):
         notes.append("palette: looked up")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode == "La":  # Pillow takes it to RGBA by way of LA alone
+        image = image.convert("LA")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image, note = flatten_alpha(image, background)
         notes.append(note)
     elif image.mode in ("1", "L"):

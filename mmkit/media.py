@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from mmkit.containers import EXTENSIONS, MODALITY, Header, inspect, sniff, with_known_sizes
+from mmkit.containers import EXTENSIONS, MODALITY, Header, inspect, sniff
 from mmkit.errors import (
     BadEncoding,
     BadSampleRate,
@@ -188,7 +188,9 @@ def read_file(path: str | os.PathLike, *, root: Any = None, limits: Limits = LIM
         os.close(descriptor)
 
 
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+# What a system lacks (Windows: all but O_BINARY, which only it has) is 0 here.
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FOLDER, _NO_LINK = getattr(os, "O_DIRECTORY", 0), getattr(os, "O_NOFOLLOW", 0)
 
 
 def _open(path: str | os.PathLike, root: Any) -> int:
@@ -205,14 +207,16 @@ def _open(path: str | os.PathLike, root: Any) -> int:
     real = os.path.realpath(os.path.join(base, text))
     if real != base and not real.startswith(base.rstrip(os.sep) + os.sep):
         raise SourceNotAllowed("the path leads out of the folder that may be read")
+    if os.open not in os.supports_dir_fd:  # Windows: no walk, so a link that changes meanwhile is followed
+        return os.open(real, _FLAGS)
     *folders, name = os.path.relpath(real, base).split(os.sep)
-    here = os.open(base, _FLAGS | os.O_DIRECTORY)
+    here = os.open(base, _FLAGS | _FOLDER)
     try:
         for folder in folders:
-            below = os.open(folder, _FLAGS | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            below = os.open(folder, _FLAGS | _FOLDER | _NO_LINK, dir_fd=here)
             os.close(here)
             here = below
-        return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=here)
+        return os.open(name, _FLAGS | _NO_LINK, dir_fd=here)
     finally:
         os.close(here)
 
@@ -373,8 +377,6 @@ def _judge(data: bytes, name: str, modality: str | None, limits: Limits) -> Blob
             raise CorruptMedia(f"{behind} bytes behind the end of this {format}")
         notes += (f"{behind} bytes behind the end of the {format} ignored",)
     check_header(header, found, limits)
-    if format == "wav":
-        data = with_known_sizes(data)
     return Blob(data, name, format, found, notes, header)
 
 
@@ -387,7 +389,7 @@ def check_header(header: Header, modality: str, limits: Limits = LIMITS) -> None
 
     Raises DecodedTooLarge, BadSampleRate, TooManyChannels.
     """
-    if modality != "audio":
+    if modality != "audio":  # of pictures, where the header tells; image.decode checks all again
         check_pixels(header.width, header.height, limits)
     if modality == "video" and header.frames > limits.max_frames:
         raise DecodedTooLarge(

@@ -11,17 +11,17 @@ transformers' Qwen2VLVideoProcessor. Leaves out sound (audio.py) and live stream
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from mmkit import ffmpeg
 from mmkit.errors import (
     BadEncoding,
     CorruptMedia,
@@ -39,14 +39,8 @@ from mmkit.image import normalize, patchify, resize, smart_resize
 from mmkit.media import LIMITS, Blob, Limits, read
 from mmkit.recipes import VideoRecipe
 
-if TYPE_CHECKING:
-    pass
-
 # A file may hold or decode up to this share of frames less than it declares: read with a note. More: an error.
 MISSING_SHARE = 0.1
-# FFmpeg's demuxer for each format that `media` tells apart by content. Naming it keeps FFmpeg from guessing,
-# and so from taking bytes for a playlist that names other files.
-DEMUXERS = {"mp4": "mov", "mov": "mov", "mkv": "matroska", "webm": "matroska", "avi": "avi"}
 
 # Codecs whose packets hold one picture each, so that a file's table of packets is a table of its frames. Others
 # (VP8 hides pictures; AVI states no times of display) are counted by decoding.
@@ -187,38 +181,15 @@ def count_frames(blob: Blob, limits: Limits = LIMITS) -> tuple[int, float, int, 
 @contextmanager
 def _opened(blob: Blob, limits: Limits) -> Iterator[_Survey]:
     """A surveyed file; whatever FFmpeg raises inside comes out as a MediaError."""
-    import av
-
-    if blob.format not in DEMUXERS:
+    if blob.modality != "video":
         raise UnsupportedFormat(f"{blob.format} is no video; use MP4, MOV, MKV, WebM or AVI")
-    try:
-        # io_open: a file may name other files (an external track, a key), and FFmpeg would open them.
-        with av.open(io.BytesIO(blob.data), format=DEMUXERS[blob.format], io_open=_refuse) as container:
-            yield _survey(container, blob, limits)
-    except MmkitError:
-        raise
-    except av.error.LookupError as error:
-        raise UnsupportedFormat("FFmpeg has no decoder for it; convert it to H.264 in MP4", cause=error) from error
-    except MemoryError as error:
-        raise DecodedTooLarge("not enough memory to decode it", cause=error) from error
-    except UnicodeDecodeError as error:  # PyAV reads every text tag as UTF-8
-        reason = "a text tag in it is not UTF-8; write the file anew without its tags"
-        raise CorruptMedia(reason, cause=error) from error
-    except Exception as error:
-        # A message of FFmpeg may hold a memory address, so only its own short text is passed on.
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise CorruptMedia(f"FFmpeg cannot read this {blob.format}: {reason}", cause=error) from error
-
-
-def _refuse(url: str, flags: int, options: dict) -> Any:
-    raise PermissionError("this file names another file")
+    with ffmpeg.opened(blob) as container:
+        yield _survey(container, blob, limits)
 
 
 def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
     """Packets, times and rate of the film in a container."""
-    stream = next((s for s in container.streams.video if not _is_cover(s)), None)
-    if stream is None:
-        raise EmptyMedia("it has no video stream")
+    stream, chosen = ffmpeg.best_track(container, "video")
     context = stream.codec_context
     _check_frame_size(context.width, context.height, limits)
     context.thread_type = "NONE"  # leaving frames out is exact in one thread only
@@ -232,7 +203,7 @@ def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
     times, fps, notes = _clock(pts, stream)
     declared = _declared(container, stream, packets, times, fps)
     missing = _check_missing(len(pts), declared, "of {} declared frames")
-    return _Survey(stream, packets, pts, by_pts, times, fps, (*missing, *notes, *_shape_notes(stream)))
+    return _Survey(stream, packets, pts, by_pts, times, fps, (*chosen, *missing, *notes, *_shape_notes(stream)))
 
 
 def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
@@ -268,11 +239,6 @@ def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
             source=blob.label,
             start=float(film.times[0]),
         )
-
-
-def _is_cover(stream: Any) -> bool:
-    """Is this the picture on the sleeve of a sound file, not a film?"""
-    return "attached_pic" in (stream.disposition.name or "")
 
 
 def _packets(container: Any, stream: Any, limits: Limits) -> list[Any]:
@@ -476,7 +442,10 @@ def _display_matrix(frame: Any) -> tuple[int, bool, bool]:
 
     The matrix is 3 x 3 in 16.16 fixed point, (x y 1) M = (x' y' 1), y pointing down (ISO 14496-12, 6.2.2).
     """
-    raw = next((bytes(side) for side in frame.side_data if side.type.name == "DISPLAYMATRIX"), None)
+    try:
+        raw = next((bytes(side) for side in frame.side_data if side.type.name == "DISPLAYMATRIX"), None)
+    except ValueError:  # PyAV knows no side data newer than itself (the views of MV-HEVC, EXIF of motion JPEG)
+        return round(frame.rotation / 90) % 4, False, frame.rotation % 90 == 0
     if raw is None:
         return 0, False, True
     a, b, _, c, d = struct.unpack("<5i", raw[:20])

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from mmkit.errors import MmkitError
+from mmkit.image import picture_size
 from mmkit.media import Limits, read
 from tests.media_factory import LOAD, animation, film, picture, sound
 
@@ -80,9 +81,10 @@ def mutated(number: int, seed: int = 0) -> tuple[str, str, bytes]:
 
 def shorter_than_declared(modality: str, data: bytes, value) -> str | None:
     """What is missing in a value, though no error and no note says so."""
-    header = read(data, modality=modality, limits=LIMITS).header
-    if modality == "image" and {value.width, value.height} != {header.width, header.height}:
-        return f"{value.width} x {value.height} of {header.width} x {header.height}"
+    blob = read(data, modality=modality, limits=LIMITS)
+    header = blob.header
+    if modality == "image" and (value.height, value.width) != picture_size(blob):
+        return f"{value.height} x {value.width} of {picture_size(blob)}"
     slack = 2500 if data[:3] == b"ID3" or data[0] == 0xFF else 0  # an MP3's encoder adds up to two frames
     if modality == "audio" and header.samples and len(value.wave) < header.samples - slack:
         return f"{len(value.wave)} of {header.samples} samples"

@@ -116,7 +116,7 @@ def test_row_084_a_missing_backend_says_what_to_install(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(BackendMissing, match="pip install soundfile"):
-        load_audio(sound())
+        load_audio(sound("FLAC"))
 
 
 def test_row_106_one_result_an_input_and_neighbours_unharmed(preprocessors, tmp_path):
