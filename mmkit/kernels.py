@@ -1,0 +1,180 @@
+"""Kernels: the fused twins of the readable image path, for bulk work.
+
+    pixels (H, W, 3) uint8 + recipe -> image_features -> what image.features gives, bit for bit
+        resize            torchvision's byte kernel, as in image.resize
+        pack_patches      equals patchify(normalize(frames)): one strip of patches at a time, read and written once
+        normalize_planes  equals normalize of the transposed pixels
+
+The readable functions in image.py are the specification; tests/test_kernels.py proves that the twins equal them.
+Why they are faster: a strip of patch rows is normalized while it is in the cache and goes straight to its place,
+where numpy makes the float picture, its transpose and its temporal copies one after the other in memory.
+Compiled by numba at the first use (a second or two, kept in its cache folder), without Python's lock: threads help.
+Leaves out decoding and the resize itself, which are torch's and libjpeg's and as fast as we know to make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit
+
+from mmkit.errors import BadEncoding
+from mmkit.image import center_crop, resize, target_size
+from mmkit.recipes import Channels, ImageRecipe
+
+
+def image_features(
+    pixels: np.ndarray,
+    recipe: ImageRecipe,
+    dtype: Literal["float32", "uint8"] = "float32",
+    out: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """The fused twin of image.features: the same tensors, bit for bit.
+
+    pixels: (H, W, 3) uint8.  out: an array to write pixel_values into, for callers who reuse one; it must have
+    the shape and dtype that are returned.  Raises BadEncoding, and what image.target_size raises.
+
+    >>> from mmkit.recipes import QWEN2_VL
+    >>> found = image_features(np.zeros((480, 640, 3), np.uint8), QWEN2_VL)
+    >>> tuple(found["pixel_values"].shape), found["image_grid_thw"].tolist()
+    ((1564, 1176), [[1, 34, 46]])
+    """
+    import torch
+
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise BadEncoding(f"{pixels.dtype} {pixels.shape}: features want (H, W, 3) uint8; use load_image")
+    resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)  # h w 3
+    if recipe.resize != "smart":
+        if recipe.crop:
+            resized = center_crop(resized, recipe.crop, recipe.crop)
+        planes = normalize_planes(resized, recipe.mean, recipe.std, dtype, out)  # 1 3 h w
+        return {"pixel_values": torch.from_numpy(planes)}
+    patches, grid = pack_patches(resized, recipe, dtype, out)
+    return {"pixel_values": torch.from_numpy(patches), "image_grid_thw": torch.tensor([grid])}
+
+
+def pack_patches(
+    frames: np.ndarray,
+    recipe: Any,
+    dtype: Literal["float32", "uint8"] = "float32",
+    out: np.ndarray | None = None,
+) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Equals image.patchify(image.normalize(frames)), or image.patchify(frames) for "uint8".
+
+    frames: (H, W, 3) or (T, H, W, 3) uint8, sides multiples of patch * merge.  recipe: an ImageRecipe or a
+    VideoRecipe with patch, merge, temporal_patch, mean and std.  Returns patches (gt*gh*gw, 3*pt*p*p) and the grid
+    (gt, gh, gw).  Raises BadEncoding for a size that does not fit.
+
+    >>> from mmkit.recipes import QWEN2_VL
+    >>> patches, grid = pack_patches(np.zeros((5, 56, 28, 3), np.uint8), QWEN2_VL, "uint8")
+    >>> patches.shape, grid
+    ((24, 1176), (3, 4, 2))
+    """
+    frames = np.ascontiguousarray(frames if frames.ndim == 4 else frames[None])  # T H W 3
+    T, H, W, C = frames.shape
+    p, m, pt = recipe.patch, recipe.merge, recipe.temporal_patch
+    if H % (m * p) or W % (m * p) or C != 3 or not T:
+        raise BadEncoding(f"{T} frames of {W} x {H} x {C}: sides must be multiples of {m * p}, with 3 channels")
+    gt, gh, gw = -(-T // pt), H // (m * p), W // (m * p)
+    patches = _memory((gt * gh * gw * m * m, 3 * pt * p * p), dtype, out)
+    blocks = patches.reshape(gt, gh, gw, m, m, 3, pt, p, p)
+    packer(p, m, pt, T == 1, dtype == "float32")(frames, *_in_bytes(recipe.mean, recipe.std), blocks)
+    return patches, (gt, gh * m, gw * m)
+
+
+def normalize_planes(
+    pixels: np.ndarray,
+    mean: Channels,
+    std: Channels,
+    dtype: Literal["float32", "uint8"] = "float32",
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Equals image.normalize(pixels.transpose(2, 0, 1)[None], axis=1): (h, w, 3) uint8 -> (1, 3, h, w).
+
+    >>> half = (0.5, 0.5, 0.5)
+    >>> normalize_planes(np.full((1, 2, 3), 255, np.uint8), half, half).ravel()
+    array([1., 1., 1., 1., 1., 1.], dtype=float32)
+    """
+    planes = _memory((1, 3, *pixels.shape[:2]), dtype, out)
+    splitter(dtype == "float32")(np.ascontiguousarray(pixels), *_in_bytes(mean, std), planes[0])
+    return planes
+
+
+def _in_bytes(mean: Channels, std: Channels) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and std in units of 0..255, float32, in the order of operations of image.normalize."""
+    return np.float32(mean) * np.float32(255), np.float32(std) * np.float32(255)
+
+
+def _memory(shape: tuple[int, ...], dtype: str, out: np.ndarray | None) -> np.ndarray:
+    """Where the result goes: the caller's array, or new memory from torch, which keeps pages that it had before."""
+    import torch
+
+    if dtype not in ("float32", "uint8"):
+        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+    if out is None:
+        return torch.empty(shape, dtype=getattr(torch, dtype)).numpy()
+    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+        raise BadEncoding(f"out is {out.dtype} {out.shape}; this picture needs contiguous {dtype} {shape}")
+    return out
+
+
+# ------------------------------------------------------------------------------------- compiled by numba
+
+
+@lru_cache
+def splitter(normalized: bool) -> Callable[..., None]:
+    """A kernel from interleaved pixels (H, W, 3) to planes (3, H, W), normalized or as they are."""
+
+    @njit(nogil=True, cache=True)
+    def split(pixels, mean, std, planes):
+        for y in range(pixels.shape[0]):
+            row = pixels[y].reshape(-1)  # r g b r g b ...
+            for c in range(3):
+                line, m, s = planes[c, y], mean[c], std[c]
+                for x in range(len(line)):
+                    if normalized:
+                        line[x] = (np.float32(row[3 * x + c]) - m) / s
+                    else:
+                        line[x] = row[3 * x + c]
+
+    return split
+
+
+@lru_cache
+def packer(patch: int, merge: int, temporal_patch: int, still: bool, normalized: bool) -> Callable[..., None]:
+    """A kernel from frames (T, H, W, 3) to blocks (gt, gh, gw, m, m, 3, pt, p, p).
+
+    still: one frame, which fills all of its temporal patch.  The sizes are constants of the compiled code: copies
+    of a patch's row become a few wide moves.
+    """
+    split = splitter(normalized)
+    kind = np.float32 if normalized else np.uint8
+    distinct = 1 if still else temporal_patch  # frames of a temporal patch
+    high = patch * merge  # rows of a strip
+
+    @njit(nogil=True, cache=True)
+    def pack(frames, mean, std, blocks):
+        strip = np.empty((distinct, 3, high, frames.shape[2]), kind)
+        cells = strip.reshape(distinct, 3, merge, patch, -1, merge, patch)  # t c m p gw m p
+        for gt in range(blocks.shape[0]):
+            for gh in range(blocks.shape[1]):
+                for t in range(distinct):
+                    frame = min(gt * temporal_patch + t, len(frames) - 1)  # the last frame is repeated
+                    split(frames[frame, gh * high : (gh + 1) * high], mean, std, strip[t])
+                place(cells, blocks[gt, gh])
+
+    @njit(nogil=True, cache=True)
+    def place(cells, row):
+        for gw in range(row.shape[0]):
+            for my in range(merge):
+                for mx in range(merge):
+                    for c in range(3):
+                        for t in range(temporal_patch):
+                            for y in range(patch):
+                                for x in range(patch):
+                                    row[gw, my, mx, c, t, y, x] = cells[0 if still else t, c, my, y, gw, mx, x]
+
+    return pack
