@@ -680,23 +680,39 @@ def log_mel(wave: np.ndarray | Tensor, recipe: AudioRecipe = WHISPER) -> Tensor:
     >>> log_mel(np.zeros(16_000, np.float32)).shape, log_mel(np.zeros(16_000, np.float32)).unique()
     (torch.Size([80, 3000]), tensor([-1.5000]))
     """
-    wave = _checked(wave)[: recipe.max_samples]
-    half = recipe.n_fft // 2
-    length = recipe.max_samples if recipe.pad and recipe.max_samples else max(len(wave), half + 1)
-    n_frames = length // recipe.hop + (0 if recipe.drop_last else 1)
-    heard = min(n_frames, math.ceil((len(wave) + half) / recipe.hop))  # frames that touch the wave
-    silence = min(length - len(wave), recipe.n_fft)  # as much of the padding as those frames touch
+    wave, silence, n_frames, heard = heard_frames(wave, recipe)
     padded = pad_centre(torch.nn.functional.pad(wave, (0, silence)), recipe.n_fft)
-    bank = mel_filter_bank(
-        recipe.n_fft, recipe.n_mels, recipe.sample_rate, recipe.f_min, recipe.f_max,
-        scale=recipe.mel_scale, norm=recipe.norm, dtype=getattr(torch, recipe.bank_dtype),
-    )  # fmt: skip
     frames = frame(padded, recipe.n_fft, recipe.hop)[:heard]
     mel = torch.zeros(recipe.n_mels, n_frames)
     for start in range(0, heard, 512):  # a block at a time stays in the processor's cache
         block = power(spectrum(frames[start : start + 512]))  # at most 512 frames, n_bins
-        mel[:, start : start + len(block)] = bank.T @ block.T
+        mel[:, start : start + len(block)] = filter_bank(recipe).T @ block.T
     return compress(mel, recipe)
+
+
+def heard_frames(wave: np.ndarray | Tensor, recipe: AudioRecipe) -> tuple[Tensor, int, int, int]:
+    """The wave, checked and cut to the model's window, and what follows from its length.
+
+    Returns the wave (T,), the samples of silence behind it that its own frames touch, the number of frames of the
+    spectrogram, and how many of these touch the wave: the others have no power.
+
+    >>> heard_frames(np.zeros(16_000, np.float32), WHISPER)[1:]
+    (400, 3000, 102)
+    """
+    wave = _checked(wave)[: recipe.max_samples]
+    half = recipe.n_fft // 2
+    length = recipe.max_samples if recipe.pad and recipe.max_samples else max(len(wave), half + 1)
+    n_frames = length // recipe.hop + (0 if recipe.drop_last else 1)
+    silence = min(length - len(wave), recipe.n_fft)
+    return wave, silence, n_frames, min(n_frames, math.ceil((len(wave) + half) / recipe.hop))
+
+
+def filter_bank(recipe: AudioRecipe) -> Tensor:
+    """The mel filter bank of a recipe: (n_bins, n_mels) float32."""
+    return mel_filter_bank(
+        recipe.n_fft, recipe.n_mels, recipe.sample_rate, recipe.f_min, recipe.f_max,
+        scale=recipe.mel_scale, norm=recipe.norm, dtype=getattr(torch, recipe.bank_dtype),
+    )  # fmt: skip
 
 
 def features(clip: Clip, recipe: AudioRecipe = WHISPER) -> dict[str, Tensor]:

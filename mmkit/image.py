@@ -2,7 +2,7 @@
 
     source -> load_image -> Picture: pixels (H, W, 3) uint8 + notes
            -> target_size, resize, center_crop -> normalize -> patchify -> patches (n, C*T*p*p) + grid_thw
-    features(pixels, recipe) does the second line in one call
+    features(pixels, recipe) does the second line in one call; kernels.image_features is its fused twin
 
 Follows transformers' CLIP, SigLIP and Qwen2-VL processors (torchvision back end), bit for bit, and vLLM's rules
 for EXIF and alpha. Leaves out augmentation for training and other families' tiling; video is in video.py.
@@ -720,28 +720,6 @@ def features(
         planes = np.ascontiguousarray(resized.transpose(2, 0, 1))[None]  # 1 C H W
         values = planes if dtype == "uint8" else normalize(planes, recipe.mean, recipe.std, axis=1)
         return {"pixel_values": torch.from_numpy(values)}
-    patches, grid = patchify_picture(resized, recipe, dtype)
+    values = resized if dtype == "uint8" else normalize(resized, recipe.mean, recipe.std)
+    patches, grid = patchify(values, recipe.patch, recipe.merge, recipe.temporal_patch)
     return {"pixel_values": torch.from_numpy(patches), "image_grid_thw": torch.tensor([grid])}
-
-
-def patchify_picture(
-    resized: np.ndarray, recipe: ImageRecipe, dtype: str
-) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """patchify(normalize(resized)), in an order that moves fewer bytes.
-
-    Cuts bytes rather than floats, and normalises one frame rather than temporal_patch copies of it: a block of
-    patches at a time, which is still in the cache when its copies are written.
-    """
-    import torch
-
-    pt, area, block = recipe.temporal_patch, recipe.patch**2, 512
-    if dtype == "uint8":
-        return patchify(resized, recipe.patch, recipe.merge, pt)
-    patches, grid = patchify(resized, recipe.patch, recipe.merge, 1)
-    channels = patches.reshape(len(patches), 3, area)
-    # torch's memory: numpy asks the system for huge pages, which it may take long to find for a large array.
-    values = torch.empty((len(patches), 3, pt, area)).numpy()
-    for at in range(0, len(patches), block):
-        normal = normalize(channels[at : at + block], recipe.mean, recipe.std, axis=1)
-        values[at : at + block] = normal[:, :, None]
-    return values.reshape(len(patches), 3 * pt * area), grid

@@ -1,4 +1,4 @@
-"""The fused twins. Oracle: the readable functions of image.py, which equal transformers and vLLM bit for bit."""
+"""The fused twins. Oracles: the readable functions of image.py and audio.py, which equal transformers and vLLM."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmkit import image, kernels
-from mmkit.errors import BadEncoding, LimitExceeded
-from mmkit.recipes import CLIP, IMAGENET, QWEN2_VL, QWEN2_VL_VIDEO, SIGLIP, recipe_for
+from mmkit import audio, image, kernels
+from mmkit.errors import BadEncoding, EmptyMedia, LimitExceeded, NonFiniteSamples
+from mmkit.recipes import CLIP, IMAGENET, QWEN2_VL, QWEN2_VL_VIDEO, SIGLIP, WHISPER, WHISPER_LARGE_V3, recipe_for
 
 QWEN3_VL = recipe_for("qwen3-vl", "image")
 RECIPES = [QWEN2_VL, QWEN3_VL, CLIP, SIGLIP, IMAGENET]
@@ -112,3 +112,44 @@ def test_threads_share_the_kernels():
         found = list(pool.map(lambda pixels: kernels.image_features(pixels, QWEN2_VL), pictures))
     for pixels, features in zip(pictures, found, strict=True):
         assert torch.equal(features["pixel_values"], image.features(pixels, QWEN2_VL)["pixel_values"])
+
+
+SOUND = [
+    WHISPER,
+    WHISPER_LARGE_V3,
+    replace(WHISPER, pad=False),
+    replace(WHISPER, mel_scale="htk", norm=None, log="ln", dynamic_range=None, drop_last=False, pad=False),
+    recipe_for("tiny-omni", "audio"),
+]
+
+
+@pytest.mark.parametrize("recipe", SOUND, ids=range(len(SOUND)))
+@pytest.mark.parametrize("samples", [1, 200, 201, 399, 4_001, 40_000, 480_000, 500_000])
+def test_log_mel_equals_the_readable_one(samples, recipe):
+    wave = np.random.default_rng(samples).standard_normal(samples).astype(np.float32) * 0.1
+    ours, theirs = kernels.log_mel(wave, recipe), audio.log_mel(wave, recipe)
+    assert ours.shape == theirs.shape
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 60_000), st.floats(-120, 0), st.integers(0, 99))
+def test_log_mel_of_any_length_and_loudness(samples, decibels, seed):
+    noise = np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+    wave = noise * np.float32(10 ** (decibels / 20))
+    torch.testing.assert_close(kernels.log_mel(wave), audio.log_mel(wave), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wave", "error"),
+    [
+        (np.zeros(0, np.float32), EmptyMedia),
+        (np.array([0, np.nan], np.float32), NonFiniteSamples),
+        (np.zeros((2, 400), np.float32), BadEncoding),
+        (np.zeros(400, np.int16), BadEncoding),
+    ],
+)
+def test_log_mel_refuses_what_the_readable_one_refuses(wave, error):
+    for log_mel in (kernels.log_mel, audio.log_mel):
+        with pytest.raises(error):
+            log_mel(wave)

@@ -25,7 +25,8 @@ from PIL import Image
 from timing import interleaved
 from transformers import CLIPImageProcessor, Qwen2VLImageProcessor
 
-from mmkit.image import features, load_image
+from mmkit import kernels
+from mmkit.image import load_image
 from mmkit.recipes import CLIP, QWEN2_VL, QWEN2_VL_2B_INSTRUCT
 from mmkit.zoo.media.photos import harbour
 
@@ -45,7 +46,7 @@ def encoded(width: int, height: int, form: str) -> bytes:
 
 def row(what: str, data: bytes, recipe, dtype: str, theirs: Callable[[bytes], dict], rounds: int) -> dict:
     def ours(data: bytes) -> dict:
-        return features(load_image(data), recipe, dtype)
+        return kernels.image_features(load_image(data).pixels, recipe, dtype)
 
     a, b = ours(data), theirs(data)
     milliseconds = interleaved({"mmkit": lambda: ours(data), "transformers": lambda: theirs(data)}, rounds)
