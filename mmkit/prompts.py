@@ -293,19 +293,21 @@ class Expansion:
     placeholders: list[Placeholder]
     edits: list[Edit]
 
-    def modalities(self) -> list[str]:
-        """What each token is: "text", or the modality of the item whose embedding it receives.
+    def strip(self, say: Callable[[int], str]) -> list[tuple[str, str, bool]]:
+        """Each token as plots.prompt_strip draws it: its text, its item's modality or "text", and does it receive
+        an embedding?
 
-        >>> rules = [PromptUpdate("image", "replace", [7], Content.select([1, 9, 9, 2], 9))]
-        >>> expand([5, 7], resolve_updates(rules, {"image": 1})).modalities()
-        ['text', 'text', 'image', 'image', 'text']
+        say: token id -> text, as tokenizer.decode.
+
+        >>> rules = [PromptUpdate("image", "replace", [7], Content.select([1, 9, 2], 9))]
+        >>> expand([5, 7], resolve_updates(rules, {"image": 1})).strip(str)
+        [('5', 'text', False), ('1', 'image', False), ('9', 'image', True), ('2', 'image', False)]
         """
-        kinds = ["text"] * len(self.tokens)
+        drawn = [(say(token), "text", False) for token in self.tokens]
         for item in self.placeholders:
             for at, receives in enumerate(item.embeds, item.start):
-                if receives:
-                    kinds[at] = item.modality
-        return kinds
+                drawn[at] = (drawn[at][0], item.modality, receives)
+        return drawn
 
 
 def apply_updates(prompt: Sequence[int], updates: Updates) -> Expansion:

@@ -42,7 +42,16 @@ from mmkit.plots.style import (
     YELLOW,
     use_style,
 )
-from mmkit.plots.text import Strip, attention, compression, lost_characters, masks, padded_batches, token_strip
+from mmkit.plots.text import (
+    Strip,
+    attention,
+    compression,
+    lost_characters,
+    masks,
+    padded_batches,
+    prompt_strip,
+    token_strip,
+)
 from mmkit.plots.video import clocks, film_strip, moment_table, position_table, sampling, temporal_patches
 
 __all__ = [
@@ -85,6 +94,7 @@ __all__ = [
     "pictures",
     "player",
     "position_table",
+    "prompt_strip",
     "sampling",
     "shared_samples",
     "spectrograms",

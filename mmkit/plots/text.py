@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Collection, Sequence
+from itertools import groupby
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,29 +49,72 @@ def token_strip(
     >>> token_strip([["ab", " c"]], ["one"], title="two tokens")
     <strip: two tokens>
     """
+    drawn = [
+        [
+            (
+                token,
+                BLACK if token in control else "#D0D0D0" if token in partial else _TINTS[at % len(_TINTS)],
+                "none",
+            )
+            for at, token in enumerate(tokens)
+        ]
+        for tokens in rows
+    ]
+    spoken = [" | ".join(token.translate(_VISIBLE) for token in tokens) for tokens in rows]
+    return _boxes(drawn, labels, title, spoken)
+
+
+def prompt_strip(rows: dict[str, Sequence[tuple[str, str, bool]]], title: str) -> Strip:
+    """Draw prompts as rows of tokens: filled in the color of its modality where a token receives an embedding,
+    edged in it where it only belongs to an item, pale where it is text.
+
+    rows: label -> (token, modality or "text", receives an embedding?), as prompts.Expansion.strip gives them.
+    Four or more of the same in a row become one box: "<|image_pad|> x 16".
+
+    >>> prompt_strip({"after": [("what", "text", False), *[("<img>", "image", True)] * 4]}, "one picture")
+    <strip: one picture>
+    """
+    drawn, spoken = [], []
+    for tokens in rows.values():
+        boxes, words = [], []
+        for (token, modality, receives), run in groupby(tokens):
+            count = len(list(run))
+            color = "none" if modality == "text" else COLOURS[modality]
+            fill = _TINTS[0] if modality == "text" else color if receives else "white"
+            short = [f"{token} x {count}"] if count > 3 else [token] * count
+            boxes += [(each, fill, color) for each in short]
+            words += [each.translate(_VISIBLE) + f" ({modality})" * receives for each in short]
+        drawn.append(boxes)
+        spoken.append(" | ".join(words))
+    return _boxes(drawn, list(rows), title, spoken)
+
+
+def _boxes(
+    rows: Sequence[Sequence[tuple[str, str, str]]], labels: Sequence[str], title: str, spoken: Sequence[str]
+) -> Strip:
+    """Rows of boxes (text, fill, edge), each as wide as its text; spoken: the rows in words."""
     unit, line, width = 8.0, 31, 700
     start = 12 + (max(map(_columns, labels)) * 7.0 + 10 if labels else 0)
     parts, y = [], 34 if title else 8
-    for row, tokens in enumerate(rows):
+    for row, boxes in enumerate(rows):
         if labels:
             parts.append(_svg_text(10, y + 18, labels[row], size=12, fill="#444444"))
         x = start
-        for at, token in enumerate(tokens):
+        for token, fill, edge in boxes:
             shown = token.translate(_VISIBLE)
             wide = _columns(shown) * unit + 10
             if x + wide > width - 6 and x > start:
                 x, y = start, y + line
-            fill = BLACK if token in control else "#D0D0D0" if token in partial else _TINTS[at % len(_TINTS)]
-            ink = "white" if token in control else BLACK
+            ink = "white" if fill == BLACK else BLACK
+            border = "" if edge == "none" else f' stroke="{edge}" stroke-width="2"'
             parts.append(
-                f'<rect x="{x:.0f}" y="{y}" width="{wide - 2:.0f}" height="25" rx="4" fill="{fill}"/>'
+                f'<rect x="{x:.0f}" y="{y}" width="{wide - 2:.0f}" height="25" rx="4" fill="{fill}"{border}/>'
                 + _svg_text(x + wide / 2 - 1, y + 17, shown, size=13, fill=ink, anchor="middle", mono=True)
             )
             x += wide
         y += line
     head = _svg_text(10, 20, title, size=14, fill=BLACK) if title else ""
-    spoken = [" | ".join(token.translate(_VISIBLE) for token in tokens) for tokens in rows]
-    named = [f"{label}: {row}" for label, row in zip(labels, spoken, strict=True)] if labels else spoken
+    named = [f"{label}: {row}" for label, row in zip(labels, spoken, strict=True)] if labels else list(spoken)
     alt = shortened(sentences([title, *named]))
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(alt)}" '
