@@ -1,6 +1,7 @@
 """mmkit: multimodal preprocessing and inference with vLLM, taught and done.
 
     Engine(model)              ask a real vLLM model about text, pictures, clips and videos
+    Sampling, Answer           how it may answer, and what it said
     MultiModalSample           text and its items, as you have them
     MultiModalPreprocessor     samples -> tensors, vLLM prompts, server messages, or their cost in tokens
     load_image, load_audio, load_video, clean_text     files -> clean values with notes
@@ -27,10 +28,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors: the same names that __getattr__ finds
+    from mmkit.answers import Answer, Sampling
     from mmkit.audio import Clip, load_audio
     from mmkit.batch import map_ordered, preprocess_many
-    from mmkit.engine import Answer, Engine, Settings
-    from mmkit.errors import MediaError, MmkitError, ModelError
+    from mmkit.engine import Engine, Settings
+    from mmkit.errors import InvalidArgument, MediaError, MmkitError, ModelError
     from mmkit.image import Picture, load_image
     from mmkit.media import LIMITS, Limits
     from mmkit.preprocessor import MultiModalPreprocessor
@@ -41,10 +43,11 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
     from mmkit.video import Video, load_video
 
 _WHERE = {
+    "answers": ("Answer", "Sampling"),
     "audio": ("Clip", "load_audio"),
     "batch": ("map_ordered", "preprocess_many"),
-    "engine": ("Answer", "Engine", "Settings"),
-    "errors": ("MediaError", "MmkitError", "ModelError"),
+    "engine": ("Engine", "Settings"),
+    "errors": ("InvalidArgument", "MediaError", "MmkitError", "ModelError"),
     "image": ("Picture", "load_image"),
     "media": ("LIMITS", "Limits"),
     "preprocessor": ("MultiModalPreprocessor",),
@@ -65,6 +68,7 @@ __all__ = [
     "Embedding",
     "Engine",
     "ImageRecipe",
+    "InvalidArgument",
     "ItemCost",
     "Limits",
     "MediaError",
@@ -74,6 +78,7 @@ __all__ = [
     "MultiModalSample",
     "Picture",
     "Prompt",
+    "Sampling",
     "Settings",
     "Video",
     "VideoRecipe",

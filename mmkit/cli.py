@@ -13,17 +13,34 @@ from typing import Annotated, NoReturn
 
 import typer
 
+import mmkit
 from mmkit import shipped
 from mmkit.errors import MmkitError
 
 app = typer.Typer(
     name="mmkit",
-    help="Multimodal preprocessing and inference with vLLM.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(mmkit.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Multimodal preprocessing and inference with vLLM."""
+
 
 Model = Annotated[str, typer.Option(help="A shipped name (see `mmkit models`), a folder, or a hub name.")]
 
@@ -38,10 +55,13 @@ def ask(
     system: Annotated[str | None, typer.Option(help="A system prompt.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 64,
 ) -> None:
-    """One answer to one question, alone on stdout."""
+    """One answer to one question, alone on stdout.
+
+    Example: mmkit ask "What color is the circle?" --image data/circle_and_square.png
+    """
     from mmkit.engine import Engine
 
-    with Engine(model) as engine:
+    with Engine(model, quiet=True) as engine:
         answer = engine.ask(
             question,
             images=image or (),
@@ -68,12 +88,14 @@ def answer(
 ) -> None:
     """Many answers: one row out for each row in, in order; a bad row costs itself alone.
 
-    A run that was stopped goes on where it was: answered rows are kept in OUT.jsonl.journal.
+    A run that was stopped resumes: answered rows are kept in OUT.jsonl.journal.
+
+    Example: mmkit answer data/demo.jsonl answers.jsonl
     """
     from mmkit.engine import Engine
     from mmkit.rows import answer_rows
 
-    with source.open("rb"), Engine(model, root=root or source.resolve().parent) as engine:
+    with source.open("rb"), Engine(model, root=root or source.resolve().parent, quiet=True) as engine:
         done = answer_rows(source, target, engine, max_tokens=max_tokens, fresh=fresh, progress=True)
     rows, errors, kept = done
     earlier = f" ({kept} kept from an earlier run)" if kept else ""
@@ -90,7 +112,10 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
 ) -> None:
-    """Judge the rows that `answer` would take, without an engine: notes, errors, token cost."""
+    """Judge the rows that `answer` would take, without an engine: notes, errors, token cost.
+
+    Example: mmkit check data/demo.jsonl --model tiny-omni
+    """
     from mmkit.rows import ItemJudge, dump, read_rows, validate_rows
 
     root = root or source.resolve().parent
@@ -134,7 +159,10 @@ def tokens(
     fit: Annotated[int | None, typer.Option(min=1, help="Also give the largest size within N tokens.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list in the order of the files.")] = False,
 ) -> None:
-    """What each file costs in tokens, from its header alone."""
+    """What each file costs in tokens, from its header alone.
+
+    Example: mmkit tokens photo.jpg talk.wav --recipe qwen2-vl --fit 500
+    """
     from mmkit.tokens import cost_row
 
     recipe = shipped.resolve(recipe) if recipe in shipped.SHIPPED else recipe
@@ -153,7 +181,10 @@ def tokens(
 
 @app.command()
 def models() -> None:
-    """The shipped models and their measured scores."""
+    """The shipped models and their measured scores.
+
+    Example: mmkit models
+    """
     cards = shipped.cards()
     if not cards:
         shipped.resolve(shipped.DEFAULT_MODEL)  # raises, saying what is missing
@@ -168,7 +199,10 @@ def new_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package and the model, such as bird_ear.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it: a new or an empty folder.")],
 ) -> None:
-    """Write a package: a model of your own for transformers and vLLM, which passes its test as it stands."""
+    """Write a package: a model of your own for transformers and vLLM, which passes its test as it stands.
+
+    Example: mmkit new-model bird_ear ./bird-ear
+    """
     from mmkit.starter import next_steps, write_starter
 
     write_starter(name, folder)
@@ -178,7 +212,10 @@ def new_model(
 
 @app.command()
 def doctor() -> None:
-    """The machine, the versions, the decoders, and one real answer."""
+    """The machine, the versions, the decoders, and one real answer.
+
+    Example: mmkit doctor
+    """
     from mmkit.doctor import examine
 
     findings = 0

@@ -24,7 +24,7 @@ def main() -> int:
     for model, group in groupby(rows, key=lambda row: row["model"]):
         asked = list(group)
         print(f"Starting vLLM with {model} ...", file=sys.stderr, flush=True)
-        with Engine(model) as engine:
+        with Engine(model, quiet=True) as engine:
             answers = engine.answer(sample_of(row, ROWS.parent) for row in asked)
         for row, answer in zip(asked, answers, strict=True):
             if isinstance(answer, MmkitError):

@@ -4,8 +4,8 @@
         print(engine.ask("What color is the circle?", images=["scene.png"]))
 
 Follows vLLM 0.32's offline API. Greedy unless asked otherwise, so that the same question gives the same answer to
-the bit; quiet, since notebooks are stored and compared; one result per sample, since one bad sample must not cost
-the others. Leaves out serving over HTTP.
+the bit; one result per sample, since one bad sample must not cost the others; threads may share it. Leaves out
+answering while the answer is made (async_engine.py) and serving over HTTP (serve.py).
 """
 
 from __future__ import annotations
@@ -14,20 +14,32 @@ import contextlib
 import gc
 import importlib.util
 import io
+import json
 import logging
 import math
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from mmkit import shipped
-from mmkit.batch import chunks, in_threads, map_ordered
-from mmkit.errors import ContextOverflow, EngineFailed, EngineMissing, MmkitError, ModelNotFound, OutOfMemory
+from mmkit.answers import Answer, Sampling, sampling_of
+from mmkit.batch import chunks, map_ordered
+from mmkit.errors import (
+    ContextOverflow,
+    EngineFailed,
+    EngineMissing,
+    InvalidArgument,
+    MmkitError,
+    ModelNotFound,
+    OutOfMemory,
+)
 from mmkit.families import context_length
 from mmkit.preprocessor import MultiModalPreprocessor
 from mmkit.samples import MultiModalSample, Prompt
@@ -52,24 +64,9 @@ class Settings:
     seed: int = 0
     trust_remote_code: bool = False  # run Python that comes with the model: only by name, only if trusted
     enable_mm_embeds: bool = False  # accept precomputed embeddings
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model said.
-
-    text: the answer.  token_ids: its tokens.  confidence: the probability the model gave to this answer, 0 to 1.
-    prompt_tokens: how long the expanded prompt was.  notes: every repair made on the way in.
-    """
-
-    text: str
-    token_ids: tuple[int, ...]
-    confidence: float
-    prompt_tokens: int
-    notes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return self.text
+    enable_lora: bool = False  # accept adapters
+    max_lora_rank: int = 16  # of an adapter
+    workers: int = 2  # threads that make samples ready at once, with a processor each
 
 
 class Engine:
@@ -77,7 +74,13 @@ class Engine:
 
     model: a shipped name, a folder or a hub name.  settings: see Settings.
     root: the folder outside which no path of a sample is read.
-    vLLM itself starts with the first sample that is well, so a wrong file name is told at once.
+    quiet: while vLLM works, turn away what this process prints, from any thread: stdout, stderr, warnings, and
+    logging below errors. For a command or a notebook; off, a host program's output and logging are left alone.
+
+    Threads may share an engine: samples are made ready side by side, at most `settings.workers` at once, and vLLM
+    works on one call at a time; the others wait. To have requests computed together while they come in, as a web
+    handler wants it, use AsyncEngine or a server.
+    vLLM itself starts with the first valid sample; a bad path fails before that.
     Raises EngineMissing, ModelNotFound, OutOfMemory or EngineFailed, each with the remedy.
     """
 
@@ -87,34 +90,29 @@ class Engine:
         *,
         settings: Settings | None = None,
         root: str | Path | None = None,
+        quiet: bool = False,
     ):
         self.settings = settings or Settings()
-        if importlib.util.find_spec("vllm") is None:
-            raise EngineMissing(
-                "vLLM is not installed; on Linux run `make setup` in the clone "
-                "(it installs the dependency group 'cpu'), elsewhere see README, 'What needs what'"
-            )
-        self.preprocessor = MultiModalPreprocessor(
-            model,
-            root=root,
-            max_items=dict(self.settings.max_items),
-            max_model_len=self.settings.max_model_len,
-            trust_remote_code=self.settings.trust_remote_code,
-        )
+        self.quiet = quiet
+        self.preprocessor = preprocessor_for(model, self.settings, root)
         self.model = self.preprocessor.model
         check_memory(self.model)
         self._llm: Any = None
         self._closed = False
+        self._lock = threading.RLock()  # around vLLM, which takes one call at a time
+        self._idle = idle_preprocessors(self.preprocessor, self.settings.workers)
+        self._adapters: dict[str, int] = {}  # folder -> the number that vLLM knows it by
 
     @property
     def llm(self) -> Any:
         """vLLM's own LLM object, for whatever this class leaves out; started by the first call."""
-        if self._closed:
-            raise EngineFailed("the engine is closed; start a new one")
-        if self._llm is None:
-            with suppress_output():
-                self._llm = start(self.model, self.settings, self.preprocessor.modalities)
-        return self._llm
+        with self._lock:
+            if self._closed:
+                raise EngineFailed("the engine is closed; start a new one")
+            if self._llm is None:
+                with self._silence():
+                    self._llm = start(self.model, self.settings, self.preprocessor)
+            return self._llm
 
     def __enter__(self) -> Engine:
         return self
@@ -124,16 +122,17 @@ class Engine:
 
     def close(self) -> None:
         """Free what the engine took; calling it twice does no harm."""
-        llm, self._llm, self._closed = self._llm, None, True
-        if llm is None:
-            return
-        with suppress_output():
-            from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+        with self._lock:
+            llm, self._llm, self._closed = self._llm, None, True
+            if llm is None:
+                return
+            with self._silence():
+                from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
-            llm.llm_engine.engine_core.shutdown()
-            del llm
-            gc.collect()
-            cleanup_dist_env_and_memory()
+                llm.llm_engine.engine_core.shutdown()
+                del llm
+                gc.collect()
+                cleanup_dist_env_and_memory()
 
     def ask(
         self,
@@ -144,17 +143,38 @@ class Engine:
         videos: Sequence = (),
         system: str | None = None,
         history: Sequence[tuple[str, str]] = (),
-        max_tokens: int = 64,
-        temperature: float = 0.0,
+        lora: str | Path | None = None,
+        **sampling: Any,
     ) -> Answer:
-        """One answer to one question about some items.  Raises the typed error that says what is wrong."""
-        sample = MultiModalSample(question, tuple(images), tuple(audios), tuple(videos), system, tuple(history))
-        result = next(self.answers([sample], max_tokens=max_tokens, temperature=temperature, workers=1))
-        if isinstance(result, MmkitError):
-            raise result
-        return result
+        """One answer to one question about some items.  Raises the typed error that says what is wrong.
 
-    def answer(self, samples: Iterable[MultiModalSample], **options: Any) -> list[Answer | MmkitError]:
+        sampling: fields of mmkit.answers.Sampling, such as max_tokens=64, temperature=0.7, choice=("yes", "no").
+        lora: an adapter's folder, for this question alone (Settings.enable_lora).
+        """
+        sample = MultiModalSample(question, tuple(images), tuple(audios), tuple(videos), system, tuple(history))
+        return raised(next(self.answers([sample], lora=lora, **sampling)))
+
+    def transcribe(self, clip: Any, **sampling: Any) -> Answer:
+        """What is said in one clip, by a model that writes down what it hears (Whisper).  Raises a typed error.
+
+        clip: a path, bytes, a data: URL or mmkit.Clip; not longer than the model hears at once.
+        """
+        if self.preprocessor.family.style != "encoder_decoder":
+            raise InvalidArgument(f"{Path(self.model).name} answers questions; ask it what is said")
+        return self.ask("", audios=[clip], **sampling)
+
+    def embed(self, texts: Iterable[str] = (), *, images: Iterable = ()) -> list[Any]:
+        """One vector for each text, then one for each picture, by a model made for it (CLIP).
+
+        Returns (width,) float32 arrays of length 1, so that a dot product is the cosine; a typed error in place of
+        each that has none.  Raises InvalidArgument where the model writes answers instead.
+        """
+        if not embeds(self.preprocessor):
+            raise InvalidArgument(f"{Path(self.model).name} writes answers; take a model that embeds, such as CLIP")
+        samples = [*(MultiModalSample(text) for text in texts), *(MultiModalSample(images=(i,)) for i in images)]
+        return list(self._results(samples, "embed", to_vector))
+
+    def answer(self, samples: Iterable[MultiModalSample | MmkitError], **options: Any) -> list[Answer | MmkitError]:
         """One result per sample, in order, each an Answer or a typed error.
 
         A sample may itself be an error (a row that could not be read): it comes back in its place.
@@ -163,55 +183,61 @@ class Engine:
 
     def answers(
         self,
-        samples: Iterable[MultiModalSample],
+        samples: Iterable[MultiModalSample | MmkitError],
         *,
-        max_tokens: int = 64,
-        temperature: float = 0.0,
         batch: int = 64,
-        workers: int = 2,
+        lora: str | Path | None = None,
+        **sampling: Any,
     ) -> Iterator[Answer | MmkitError]:
         """Like `answer`, one at a time as they come: at most `batch` samples are held in memory.
 
-        workers: threads that decode the next samples while vLLM computes.
+        lora, sampling: see `ask`.  Raises InvalidArgument for them, before anything is read.
         """
-        sampling = {
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "logprobs": 0,
-            "seed": self.settings.seed,
-        }
-        prepare = in_threads(self.preprocessor, "to_prompt", workers)
+        wanted = sampling_of(sampling)
+        if embeds(self.preprocessor):
+            raise InvalidArgument(f"{Path(self.model).name} writes no answers; use embed")
+        arguments = {"sampling_params": wanted, "lora_request": self._adapter(lora)}
+        return self._results(samples, "generate", to_answer, batch, arguments)
+
+    # ------------------------------------------------------------------------------------------ what calls vLLM
+
+    def _results(
+        self, samples: Iterable, method: str, convert: Any, batch: int = 64, arguments: dict | None = None
+    ) -> Iterator[Any]:
+        """A result for each sample: ready in threads, chunk by chunk through vLLM; errors stay where they are."""
+        ready = map_ordered(self._to_prompt, samples, workers=self.settings.workers)
         done = 0
-        for chunk in chunks(map_ordered(prepare, samples, workers=workers), max_results=batch):
-            yield from self._answer_chunk(chunk, done, sampling)
+        for chunk in chunks(ready, max_results=batch):
+            good = [i for i, result in enumerate(chunk) if isinstance(result, Prompt)]
+            outputs = self._call(method, [chunk[i].for_vllm() for i in good], arguments or {})
+            for i, output in zip(good, outputs, strict=True):
+                failed = isinstance(output, MmkitError)
+                chunk[i] = output.at(row=done + i) if failed else convert(output, chunk[i].notes)
+            yield from chunk
             done += len(chunk)
 
-    def _answer_chunk(self, results: list[Any], first: int, sampling: dict) -> list[Answer | MmkitError]:
-        """Answers in place of prompts; errors stay where they are."""
-        ready = [i for i, result in enumerate(results) if isinstance(result, Prompt)]
-        outputs = self._generate([results[i].for_vllm() for i in ready], sampling)
-        for i, output in zip(ready, outputs, strict=True):
-            failed = isinstance(output, MmkitError)
-            results[i] = output.at(row=first + i) if failed else to_answer(output, results[i].notes)
-        return results
+    def _to_prompt(self, sample: MultiModalSample) -> Prompt:
+        mine = self._idle.get()  # waits for one that no other thread is using
+        try:
+            return mine.to_prompt(sample)
+        finally:
+            self._idle.put(mine)
 
-    def _generate(self, prompts: list[dict], sampling: dict) -> list[Any]:
+    def _call(self, method: str, prompts: list[dict], arguments: dict[str, Any]) -> list[Any]:
         """vLLM's outputs; where a batch fails, each prompt by itself, so that one failure costs one result."""
         if not prompts:
             return []
-        llm = self.llm
-        from vllm import SamplingParams
-
-        try:
-            with suppress_output():
-                return llm.generate(prompts, SamplingParams(**sampling), use_tqdm=False)
-        except MmkitError:
-            raise
-        except Exception as error:
-            self._recover()
-            if len(prompts) == 1:
-                return [as_typed(error)]
-            return [self._generate([prompt], sampling)[0] for prompt in prompts]
+        with self._lock:
+            run = getattr(self.llm, method)
+            given = {name: for_vllm(v) if isinstance(v, Sampling) else v for name, v in arguments.items()}
+            try:
+                with self._silence():
+                    return run(prompts, use_tqdm=False, **given)
+            except Exception as error:
+                self._recover()
+                if len(prompts) == 1:
+                    return [as_typed(error)]
+            return [self._call(method, [prompt], arguments)[0] for prompt in prompts]
 
     def _recover(self) -> None:
         """Drop what a failed step left behind.
@@ -219,26 +245,101 @@ class Engine:
         A request still scheduled would make the next call wait for ever; a cache that promises an encoder output
         which was never computed would fail every later prompt with the same picture.
         """
-        with suppress_output():
+        with self._silence():
             core = self.llm.llm_engine.engine_core.engine_core  # in this process: VLLM_ENABLE_V1_MULTIPROCESSING=0
             self.llm.llm_engine.abort_request(list(core.scheduler.requests), internal=True)
             self.llm.reset_mm_cache()
             self.llm.reset_prefix_cache()
             self.llm.llm_engine.reset_encoder_cache()
 
+    def _adapter(self, folder: str | Path | None) -> Any:
+        """vLLM's LoRARequest for an adapter's folder."""
+        if folder is None:
+            return None
+        check_adapter(Path(folder), self.settings)
+        from vllm.lora.request import LoRARequest
 
-def start(model: str, settings: Settings, modalities: Sequence[str]) -> Any:
+        with self._lock:
+            number = self._adapters.setdefault(str(Path(folder).resolve()), len(self._adapters) + 1)
+        return LoRARequest(f"adapter-{number}", number, str(folder))
+
+    def _silence(self) -> contextlib.AbstractContextManager[None]:
+        return suppress_output() if self.quiet else contextlib.nullcontext()
+
+
+def preprocessor_for(model: str | Path, settings: Settings, root: str | Path | None) -> MultiModalPreprocessor:
+    """The preprocessor of an engine.  Raises EngineMissing where there is no vLLM, and ModelNotFound."""
+    if importlib.util.find_spec("vllm") is None:
+        raise EngineMissing(
+            "vLLM is not installed; on Linux run `make setup` in the clone "
+            "(it installs the dependency group 'cpu'), elsewhere see README, 'What needs what'"
+        )
+    return MultiModalPreprocessor(
+        model,
+        root=root,
+        max_items=dict(settings.max_items),
+        max_model_len=settings.max_model_len,
+        trust_remote_code=settings.trust_remote_code,
+    )
+
+
+def idle_preprocessors(preprocessor: MultiModalPreprocessor, workers: int) -> SimpleQueue[MultiModalPreprocessor]:
+    """So many preprocessors with processors of their own: tokenizers must not be shared while they work."""
+    idle: SimpleQueue[MultiModalPreprocessor] = SimpleQueue()
+    for one in (preprocessor, *preprocessor.copies(workers - 1)):
+        idle.put(one)
+    return idle
+
+
+def embeds(preprocessor: MultiModalPreprocessor) -> bool:
+    """Does this model make a vector of its input, rather than an answer?"""
+    return preprocessor.family.style == "dual_encoder"
+
+
+def raised(result: Any) -> Any:
+    """The result itself; or, where it is an error, that error raised."""
+    if isinstance(result, MmkitError):
+        raise result
+    return result
+
+
+def check_adapter(folder: Path, settings: Settings) -> None:
+    """Raise InvalidArgument or ModelNotFound where vLLM could not use this adapter."""
+    if not settings.enable_lora:
+        raise InvalidArgument("this engine takes no adapters; start it with Settings(enable_lora=True)")
+    config = folder / "adapter_config.json"
+    if not config.is_file() or not (folder / "adapter_model.safetensors").is_file():
+        raise ModelNotFound(
+            f"the folder {folder.name!a} holds no adapter: adapter_config.json and adapter_model.safetensors"
+        )
+    rank = json.loads(config.read_text("utf-8")).get("r", 0)
+    if rank > settings.max_lora_rank:
+        raise InvalidArgument(f"an adapter of rank {rank}; raise Settings.max_lora_rank ({settings.max_lora_rank})")
+
+
+def start(model: str, settings: Settings, preprocessor: MultiModalPreprocessor) -> Any:
     """A vLLM `LLM` for this machine.  Raises ModelNotFound, OutOfMemory or EngineFailed."""
+    set_environment(model)
+    try:
+        from vllm import LLM
+
+        arguments = llm_arguments(model, settings, preprocessor.modalities)
+        return LLM(model=model, runner=runner(preprocessor), **arguments)
+    except Exception as error:
+        raise as_typed(error, starting=True) from error
+
+
+def set_environment(model: str) -> None:
+    """Set what vLLM reads when it is imported, where the reader has not chosen otherwise."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if os.path.isdir(model):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        from vllm import LLM
 
-        return LLM(model=model, **llm_arguments(model, settings, modalities))
-    except Exception as error:
-        raise as_typed(error, starting=True) from error
+
+def runner(preprocessor: MultiModalPreprocessor) -> str:
+    """vLLM's name for what the model does."""
+    return "pooling" if embeds(preprocessor) else "generate"
 
 
 def llm_arguments(model: str, settings: Settings, modalities: Sequence[str]) -> dict[str, Any]:
@@ -257,7 +358,11 @@ def llm_arguments(model: str, settings: Settings, modalities: Sequence[str]) -> 
         "limit_mm_per_prompt": {m: n for m, n in settings.max_items if m in modalities},
         "trust_remote_code": settings.trust_remote_code,
         "enable_mm_embeds": settings.enable_mm_embeds,
+        # Here, since vLLM ignores a request's own disable_any_whitespace; and not for the back end "auto".
+        "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
     }
+    if settings.enable_lora:
+        arguments |= {"enable_lora": True, "max_lora_rank": settings.max_lora_rank}
     if not torch.cuda.is_available():
         # "auto" would cast a float32 checkpoint down; the shipped ones are compared with transformers bit for bit.
         arguments["dtype"] = "float32" if config.dtype in (None, torch.float32) else "bfloat16"
@@ -306,23 +411,50 @@ def as_typed(error: BaseException, *, starting: bool = False) -> MmkitError:
         return ContextOverflow(
             f"{first}; send fewer or smaller items, or raise Settings.max_model_len", cause=error
         )
+    if any(kind.__name__ == "VLLMClientError" for kind in type(error).__mro__):
+        return InvalidArgument(f"vLLM refuses the request: {first}", cause=error)
     if starting and isinstance(error, OSError):
         return ModelNotFound(f"the model cannot be read: {first}", cause=error)
     doing = "start" if starting else "answer"
     return EngineFailed(f"vLLM could not {doing}: {type(error).__name__}: {first}", cause=error)
 
 
+def for_vllm(sampling: Sampling) -> Any:
+    """vLLM's SamplingParams, with each token's log-probability.  Raises InvalidArgument where it refuses one."""
+    from vllm import SamplingParams
+    from vllm.exceptions import VLLMClientError
+    from vllm.sampling_params import StructuredOutputsParams
+
+    arguments = sampling.arguments()
+    structure = arguments.pop("structured_outputs", None)
+    try:
+        if structure:
+            arguments["structured_outputs"] = StructuredOutputsParams(**structure)
+        return SamplingParams(**arguments, logprobs=0)
+    except (VLLMClientError, ValueError, TypeError) as error:
+        raise as_typed(error) from error
+
+
 def to_answer(output: Any, notes: tuple[str, ...]) -> Answer:
     """mmkit's Answer from vLLM's RequestOutput."""
-    said = output.outputs[0]
-    logprobs = [step[token].logprob for step, token in zip(said.logprobs, said.token_ids, strict=True)]
-    return Answer(
-        text=said.text.strip(),
-        token_ids=tuple(said.token_ids),
-        confidence=math.exp(sum(logprobs)),
-        prompt_tokens=len(output.prompt_token_ids),
-        notes=notes,
+    first, *others = (
+        Answer(
+            text=said.text.strip(),
+            token_ids=tuple(said.token_ids),
+            confidence=math.exp(said.cumulative_logprob),
+            prompt_tokens=len(output.prompt_token_ids),
+            notes=notes,
+        )
+        for said in output.outputs
     )
+    return replace(first, others=tuple(others))
+
+
+def to_vector(output: Any, notes: tuple[str, ...]) -> Any:
+    """A numpy array (width,) of length 1 from vLLM's EmbeddingRequestOutput."""
+    import numpy as np
+
+    return np.asarray(output.outputs.embedding, np.float32)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """Errors: one tree, so that a caller can catch one class and lose nothing.
 
     MmkitError
-      MediaError    an input that cannot be used     (index, source, modality say which)
-      ModelError    a model or an engine that cannot be used
+      MediaError       an input that cannot be used     (index, source, modality say which)
+      InvalidArgument  an argument that cannot be used
+      ModelError       a model or an engine that cannot be used
 
 Follows the rule that an error is a sentence: which item, what value, what to do. A message never holds a
 memory address, the payload or a private absolute path: whoever raises passes `label(source)`, not the source.
@@ -181,6 +182,10 @@ class LimitExceeded(MediaError):
 
 class ContextOverflow(MediaError):
     """The prompt with its items is longer than the model's context."""
+
+
+class InvalidArgument(MmkitError, ValueError):
+    """An argument that is wrong whatever the input is: an unknown name, or values that contradict each other."""
 
 
 class ModelError(MmkitError):

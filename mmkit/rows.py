@@ -3,24 +3,24 @@
     {"id": ..., "text": ..., "images": [...], "audios": [...], "videos": [...]}  ->  MultiModalSample
     Answer | MmkitError  ->  {"id": ..., "answer": ...} | {"id": ..., "error": {"type": ..., "message": ...}}
 
-    read_rows -> validate_rows    `mmkit check`: notes, typed errors and tokens, without an engine
-    read_rows -> answer_rows   `mmkit answer`: answers, kept in a journal, so that a killed run goes on where it was
+    read_rows -> validate_rows   `mmkit check`: notes, typed errors and tokens, without an engine
+    read_rows -> answer_rows     `mmkit answer`: answers, kept in a journal, from which a killed run resumes
 
-Read by the standard json module, one at a time, so that a file of any length does. A bad row is a row with an
-error, never the end of the run. Leaves out other formats (CSV, Parquet).
+Read by the standard json module, one line at a time: a file of any length fits in memory. A bad row is a row with
+an error, never the end of the run. Leaves out other formats (CSV, Parquet).
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mmkit.batch import in_threads, map_ordered
 from mmkit.errors import BadEncoding, MmkitError, SourceNotAllowed, SourceTooLarge
@@ -223,7 +223,7 @@ def answer_rows(
     """Answer the rows of a file into another; returns (rows, errors, rows kept from an earlier run).
 
     Each answer goes to a journal beside the target as soon as it is there. A run that was killed, even by
-    kill -9, goes on from the journal: rows that were answered by the same model, with the same content, are kept;
+    kill -9, resumes from the journal: rows that were answered by the same model, with the same content, are kept;
     error rows are tried again. The target itself is written at the end, whole and in order.
     Raises SourceNotAllowed where source and target are one file, or another run writes the same target.
     """
@@ -267,6 +267,19 @@ def _with_bar(results: Iterator[Any], source: Path) -> Iterator[Any]:
     return iter(tqdm(results, total=total, unit="row", disable=None))
 
 
+def lock(file: BinaryIO) -> None:
+    """Lock a file for this process alone, until it is closed.  Raises OSError where another one holds it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(1 << 40)  # locked bytes cannot be read there, so one that is far behind the last
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 class Journal:
     """Answers that are done, by key, in a file that only grows: one line each, flushed when it is written.
 
@@ -276,7 +289,7 @@ class Journal:
     def __init__(self, path: Path, *, fresh: bool = False):
         self._file = open(path, "a+b")  # noqa: SIM115  (closed by __exit__)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
         except OSError as error:
             self._file.close()
             raise SourceNotAllowed("another run writes these answers; wait for it", cause=error) from error

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from mmkit.answers import Sampling
 from mmkit.engine import Engine, Settings, context_length
 from mmkit.errors import (
     ContextOverflow,
     EngineFailed,
+    InvalidArgument,
     LimitExceeded,
     MmkitError,
     ModelNotFound,
@@ -33,7 +37,7 @@ def picture(colour: str, side: int = 112) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def engine():
-    with Engine(settings=Settings(enable_mm_embeds=True)) as engine:
+    with Engine(settings=Settings(enable_mm_embeds=True, enable_lora=True), quiet=True) as engine:
         yield engine
 
 
@@ -113,10 +117,115 @@ def test_a_failed_step_does_not_poison_the_next(engine):
         return {"prompt": text, "multi_modal_data": {"image": {"image_embeds": embeds, "image_grid_thw": grid}}}
 
     good, narrow, short = torch.ones(16, width), torch.ones(16, width // 2), torch.ones(8, width)
-    sampling = {"temperature": 0.0, "max_tokens": 4, "logprobs": 0}
-    results = engine._generate([prompt(e) for e in (good, narrow, good, short)], sampling)
+    sampling = {"sampling_params": Sampling(max_tokens=4)}
+    results = engine._call("generate", [prompt(e) for e in (good, narrow, good, short)], sampling)
     assert [isinstance(r, EngineFailed) for r in results] == [False, True, False, True]
     assert results[0].outputs[0].token_ids == results[2].outputs[0].token_ids
+    assert engine.ask("What color is the circle?", images=[picture("red")]).text == "red"
+
+
+def test_eight_threads_share_an_engine(engine):
+    """As a web handler has it.  Oracle: the same questions one after the other."""
+    asked = [(question, colour) for colour in COLOURS for question in ("Describe the image.", "What shape is it?")]
+    asked = asked * 4
+    samples = [MultiModalSample(question, (picture(colour),)) for question, colour in asked]
+    alone = engine.answer(samples)
+    samples[5] = MultiModalSample("?", ("missing.png",))  # and a bad one among them
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda sample: engine.answer([sample])[0], samples))
+    assert isinstance(together.pop(5), SourceNotFound)
+    alone.pop(5)
+    assert [a.token_ids for a in together] == [a.token_ids for a in alone]
+
+
+HOST = """
+import logging, os, sys, threading
+from mmkit import Engine
+logging.basicConfig(level=logging.DEBUG, format="LOG %(message)s")
+logging.getLogger("PIL").setLevel(logging.INFO)
+log, stopped, count = logging.getLogger("host"), threading.Event(), 0
+before = sys.stdout, sys.stderr, logging.root.level, list(logging.root.handlers)
+
+def talk():
+    global count
+    while not stopped.wait(0.005):
+        sys.stdout.write(f"OUT {count}\\n")
+        sys.stdout.flush()
+        sys.stderr.write(f"ERR {count}\\n")
+        os.write(1, b"RAW %d\\n" % count)
+        log.info(count)
+        count += 1
+
+talker = threading.Thread(target=talk, daemon=True)
+talker.start()
+with Engine() as engine:
+    for _ in range(20):
+        answer = engine.ask("What color is the circle?", images=[sys.argv[1]])
+stopped.set()
+talker.join()
+assert before == (sys.stdout, sys.stderr, logging.root.level, list(logging.root.handlers))
+assert logging.root.manager.disable == 0
+print("END", count, answer)
+"""
+
+
+def test_a_host_program_keeps_its_output(tmp_path):
+    """Threads of the host print and log while vLLM starts and answers: every line arrives, in order."""
+    picture("red").save(tmp_path / "a.png")
+    run = subprocess.run([sys.executable, "-c", HOST, str(tmp_path / "a.png")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    *_, (_, count, answer) = [line.split() for line in run.stdout.splitlines() if line.startswith("END")]
+    assert (answer, int(count) > 20) == ("red", True)
+    for mark, stream in (("OUT", run.stdout), ("RAW", run.stdout), ("ERR", run.stderr), ("LOG", run.stderr)):
+        numbers = [line.split()[1] for line in stream.splitlines() if line.startswith(f"{mark} ")]
+        assert [n for n in numbers if n.isdigit()] == [str(n) for n in range(int(count))], mark
+
+
+def test_sampling_by_vllms_own_names(engine):
+    image = [picture("red")]
+    greedy = engine.ask("Describe the image.", images=image)
+    warm = engine.ask("Describe the image.", images=image, temperature=2.0, n=8, seed=3)
+    assert len({a.text for a in (warm, *warm.others)}) > 1
+    assert warm == engine.ask("Describe the image.", images=image, temperature=2.0, n=8, seed=3)
+    assert warm != engine.ask("Describe the image.", images=image, temperature=2.0, n=8, seed=4)
+    narrow = engine.ask("Describe the image.", images=image, temperature=2.0, top_k=1)
+    assert narrow.token_ids == greedy.token_ids
+    assert engine.ask("Describe the image.", images=image, stop="circle").text == "a red"
+    assert len(engine.ask("Describe the image.", images=image, max_tokens=2).token_ids) == 2
+
+
+def test_structured_output(engine):
+    image = [picture("red")]
+    asked = "What color is the circle?"
+    assert engine.ask(asked, images=image, choice=("blue", "red")).text == "red"
+    assert engine.ask(asked, images=image, choice=("blue", "green")).text in ("blue", "green")
+    assert engine.ask(asked, images=image, regex="[a-z]{3}").text == "red"
+    schema = {
+        "type": "object",
+        "properties": {"color": {"enum": list(COLOURS)}, "count": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["color", "count"],
+        "additionalProperties": False,
+    }
+    said = engine.ask(asked, images=image, json=schema)
+    assert set(json.loads(said.text)) == {"color", "count"}
+    assert not any(letter.isspace() for letter in said.text)
+
+
+def test_wrong_sampling_is_told_before_anything_is_read(engine):
+    for wrong, message in [
+        ({"guided_choice": ["red"]}, "did you mean choice"),
+        ({"temprature": 1.0}, "did you mean temperature"),
+        ({"choice": ["red"], "regex": "red"}, "contradict"),
+        ({"regex": "(red"}, "cannot be read"),
+        ({"n": 2}, "temperature"),
+        ({"json": 5}, "schema"),
+        ({"choice": [""]}, "not empty"),
+    ]:
+        with pytest.raises(InvalidArgument, match=message):
+            engine.ask("?", images=["missing.png"], **wrong)
+    for wrong in ({"temperature": -1.0}, {"top_p": 2.0}, {"max_tokens": 0}, {"json": {"type": "nonsense"}}):
+        with pytest.raises(InvalidArgument, match="vLLM refuses"):
+            engine.ask("What color is the circle?", images=[picture("red")], **wrong)
     assert engine.ask("What color is the circle?", images=[picture("red")]).text == "red"
 
 
