@@ -21,9 +21,9 @@ from .mechanism import (
     print_progress,
 )
 from .nb00_start import chat_prompt, fits, tokens_of_any_picture
-from .nb01_text import cut_to_bytes, merge_rule, padding, replay_merges
-from .nb02_image import lay_on, place_in_sequence, smart_size, token_of_pixel
-from .nb03_audio import heard_at, price, to_mono, whisper_scale
+from .nb01_text import cut_to_bytes, padding, replay_merges, stream_text
+from .nb02_image import lay_on, place_in_sequence, small_print, token_of_pixel
+from .nb03_audio import louder, samples_that_fit, sound_alike, to_mono
 from .nb04_video import clip_tokens, on_screen, stretched, true_times
 from .nb05_pipeline import down_mix, pooled_mask, room_left, safe_map
 from .nb08_register import embed_clips, expand_text, wrapped_clip

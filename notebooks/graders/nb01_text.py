@@ -1,5 +1,7 @@
 """Exercises of 01_text."""
 
+import codecs
+
 from mmkit import text
 
 from .mechanism import case, exercise
@@ -7,57 +9,63 @@ from .mechanism import case, exercise
 LEARNED = [(1, 2, 10), (10, 3, 11), (2, 3, 12), (11, 11, 13)]
 
 
-def _some_chunks(rng):
-    return ([[rng.randrange(4) for _ in range(rng.randrange(6))] for _ in range(rng.randrange(1, 5))],)
+def _decoded(pieces, errors):
+    return [piece.decode("utf-8", errors=errors) for piece in pieces]
 
 
-def _counts_anywhere(chunks):
-    return text.count_pairs([[each for ids in chunks for each in ids]])
+def _held_back_for_good(pieces):
+    """Show nothing before everything is complete."""
+    whole = b"".join(pieces)
+    try:
+        return [""] * (len(pieces) - 1) + [whole.decode()] if pieces else []
+    except UnicodeDecodeError:
+        return [""] * len(pieces)
+
+
+def _some_pieces(rng):
+    whole = "".join(rng.choices("ab é中文🚀\u0301\n\ufffd", k=rng.randrange(1, 7))).encode()
+    cuts = sorted(rng.choices(range(len(whole) + 1), k=rng.randrange(1, 6)))
+    return ([whole[start:stop] for start, stop in zip([0, *cuts], cuts, strict=False)],)
 
 
 @exercise(
     "01.1",
     cases=[
-        case("one pair", [[1, 2]]),
-        case("a clear winner", [[1, 2, 3, 1, 2]]),
-        case("a tie", [[7, 1, 3, 9]]),
-        case("a tie in the first id", [[4, 9, 8, 4, 2]]),
-        case("the more frequent pair has larger ids", [[9, 8, 1, 9, 8]]),
-        case("no pair over the border of two chunks", [[1, 2], [3, 1], [2, 3], [3, 1]]),
-        case("overlaps count", [[5, 5, 5, 5], [6, 7, 6, 7]]),
-        case("a chunk of one", [[1], [3, 2], [1]]),
-        case("numbers, not their digits: 9 is less than 10", [[10, 1], [9, 1]]),
-        case("and 5 less than 40", [[3, 40], [3, 5]]),
-        case("ids beyond 255", [[1, 300], [2, 10]]),
-        case("ids of a large vocabulary", [[1, 151_642], [2, 3]]),
-        case("nothing at all", []),
-        case("no pair", [[], [4]]),
+        case("letters", [b"He", b"llo"]),
+        case("a character in two tokens", [b"caf", b"\xc3", b"\xa9!"]),
+        case("a character in three tokens", [b"\xe4", b"\xb8", b"\xad"]),
+        case("a token that ends one character and begins the next", [b"\xe4\xb8", b"\xad\xe6", b"\x96\x87"]),
+        case("text before the part of a character", [b"a \xf0\x9f", b"\x9a\x80 b"]),
+        case("the last character is never completed", [b"Hi ", b"\xf0\x9f\x9a"]),
+        case("the sign \ufffd can be the text's own", [b"a\xef\xbf\xbd", b"b"]),
+        case("spaces and line breaks", [b"  ", b"\n", b" a "]),
+        case("a token without any byte", [b"a", b"", b"b"]),
+        case("no tokens", []),
     ],
-    draw=_some_chunks,
-    draws=120,
-    shrink=True,
+    draw=_some_pieces,
+    draws=100,
     hints=(
-        "Count the pairs of neighbors in each chunk by itself, then choose: most frequent first, smaller ids next.",
-        "min(counts, key=lambda pair: (-counts[pair], pair), default=()) does both in one line.",
+        "Keep the bytes that are not shown yet, add the token's, and show what is complete by now.",
+        'bytes.decode("utf-8", errors="ignore") leaves the begun character out; what it gave, encoded again, '
+        "tells how many bytes are done. (codecs.getincrementaldecoder does all of it.)",
     ),
     mistakes={
-        "of equally frequent pairs the one with the smaller ids wins": (
-            lambda chunks: max(c := text.count_pairs(chunks), key=c.__getitem__, default=())
+        "a token can hold part of a character: it has to wait for the rest": lambda pieces: _decoded(
+            pieces, "replace"
         ),
-        "of equally frequent pairs the smaller ids win, not the larger": (
-            lambda chunks: max(c := text.count_pairs(chunks), key=lambda pair: (c[pair], pair), default=())
-        ),
-        "the last id of a chunk and the first of the next are no neighbors": (
-            lambda chunks: min(c := _counts_anywhere(chunks), key=lambda pair: (-c[pair], pair), default=())
-        ),
-        "ids are compared as numbers; as text, 10 stands before 9": (
-            lambda chunks: min(c := text.count_pairs(chunks), key=lambda pair: (-c[pair], str(pair)), default=())
-        ),
+        "the begun character is lost: keep its bytes for the next token": lambda pieces: _decoded(pieces, "ignore"),
+        "show each character as soon as it is complete": _held_back_for_good,
+        "only what is new: the text so far was shown already": lambda pieces: [
+            b"".join(pieces[: n + 1]).decode("utf-8", errors="ignore") for n in range(len(pieces))
+        ],
+        "one string for each token, an empty one where nothing is complete": lambda pieces: [
+            shown for shown in stream_text.reference(pieces) if shown
+        ],
     },
 )
-def merge_rule(chunks):
-    counts = text.count_pairs(chunks)
-    return text.best_pair(counts) if counts else ()
+def stream_text(pieces):
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    return [decoder.decode(piece) for piece in pieces]
 
 
 def _learned_merges(rng):

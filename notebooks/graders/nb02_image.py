@@ -9,53 +9,66 @@ from mmkit import image
 from .mechanism import case, exercise
 
 
-def _limited(height, width, new_height, new_width):
-    """Apply the limits to a size that somebody has rounded."""
-    if new_height * new_width > 1_003_520:
-        beta = math.sqrt(height * width / 1_003_520)
-        return tuple(max(28, math.floor(side / beta / 28) * 28) for side in (height, width))
-    if new_height * new_width < 3136:
-        beta = math.sqrt(3136 / (height * width))
-        return tuple(math.ceil(side * beta / 28) * 28 for side in (height, width))
-    return new_height, new_width
+def _cells(side, letter, wanted, rounded=math.ceil):
+    return rounded(side * wanted / letter / 28)
+
+
+def _some_page(rng):
+    while True:
+        height, width, letter, wanted = (rng.randint(*ends) for ends in ((50, 4000), (50, 4000), (5, 90), (5, 20)))
+        if height * wanted % (letter * 28) and width * wanted % (letter * 28):  # no float may fall on a border
+            return height, width, letter, wanted
 
 
 @exercise(
     "02.1",
     cases=[
-        case("a photo", 480, 640),
-        case("a half: 70 / 28 = 2.5", 168, 70),
-        case("another half: 42 / 28 = 1.5", 168, 42),
-        case("too large", 4000, 6000),
-        case("too small", 20, 30),
-        case("one pixel", 1, 1),
-        case("a banner", 40, 2000),
-        case("too large before rounding, just right after it", 900, 1125),
-        case("just right before rounding, too large after it", 1000, 1000),
-        case("too small before rounding, just right after it", 50, 60),
-        case("large enough before rounding, too small after it", 41, 80),
-        case("a line that rounds to nothing", 13, 300),
-        case("a side of 28 stays when the other one is too long", 28, 5600),
+        case("letters of the wanted height", 56, 84, 10, 10),
+        case("the same, a line of pixels more", 57, 84, 10, 10),
+        case("letters twice as high as wanted", 112, 168, 16, 8),
+        case("four times", 448, 224, 32, 8),
+        case("a full page", 3508, 2480, 40, 11),
+        case("a wide strip", 30, 2000, 20, 9),
+        case("letters a little too small", 560, 560, 9, 10),
+        case("tiny letters", 560, 560, 3, 12),
+        case("one cell", 20, 20, 16, 8),
     ],
-    draw=lambda rng: (rng.randint(14, 3000), rng.randint(300, 3000)),
-    draws=60,
+    draw=_some_page,
     hints=(
-        "Round both sides to the grid first; only then compare the new area with the limits.",
-        "Out of the limits: beta = sqrt(old area / limit), and floor(side / beta) to the grid when too large, "
-        "at least 28; ceil(side * beta) when too small.",
+        "By which factor does the page shrink? How many cells of 28 pixels does each side then touch?",
+        "math.ceil(height * wanted / letter / 28) rows, columns likewise; 0 if letter < wanted.",
     ),
     mistakes={
-        "a half goes to the even neighbor: use Python's own round": (
-            lambda h, w: _limited(h, w, int(h / 28 + 0.5) * 28, int(w / 28 + 0.5) * 28)
+        "up to the next multiple, not to the nearest": lambda height, width, letter, wanted: (
+            0 if letter < wanted else _cells(height, letter, wanted, round) * _cells(width, letter, wanted, round)
         ),
-        "there are two limits on the area": lambda h, w: (round(h / 28) * 28, round(w / 28) * 28),
-        "the limits are compared with the rounded area": lambda h, w: (
-            _limited(h, w, h, w) if not 3136 <= h * w <= 1_003_520 else (round(h / 28) * 28, round(w / 28) * 28)
+        "up to the next multiple, not down": lambda height, width, letter, wanted: (
+            0 if letter < wanted else _cells(height, letter, wanted, int) * _cells(width, letter, wanted, int)
+        ),
+        "round each side by itself, then multiply": lambda height, width, letter, wanted: (
+            0 if letter < wanted else math.ceil(height * width * (wanted / letter) ** 2 / 784)
+        ),
+        "enlarging makes nothing readable: then 0": lambda height, width, letter, wanted: (
+            _cells(height, letter, wanted) * _cells(width, letter, wanted)
+        ),
+        "the page shrinks: the factor is wanted / letter": lambda height, width, letter, wanted: (
+            0 if letter < wanted else _cells(height, wanted, letter) * _cells(width, wanted, letter)
+        ),
+        "a token covers 28 x 28 pixels, four patches": lambda height, width, letter, wanted: (
+            4 * small_print.reference(height, width, letter, wanted)
+        ),
+        "both sides shrink": lambda height, width, letter, wanted: (
+            0 if letter < wanted else _cells(height, letter, wanted) * math.ceil(width / 28)
+        ),
+        "letters of just the wanted height can be read": lambda height, width, letter, wanted: (
+            0 if letter <= wanted else small_print.reference(height, width, letter, wanted)
         ),
     },
 )
-def smart_size(height, width):
-    return image.smart_resize(height, width)
+def small_print(height, width, letter, wanted):
+    if letter < wanted:
+        return 0
+    return _cells(height, letter, wanted) * _cells(width, letter, wanted)
 
 
 def _rgba(*pixel):
@@ -67,10 +80,13 @@ def _some_rgba(rng):
     return noise.integers(0, 256, (2, 3, 4), dtype=np.uint8), tuple(noise.integers(0, 256, 3).tolist())
 
 
-def _bytes_within_one(got, want):
-    """One gray level for other ways of rounding."""
-    right_kind = isinstance(got, np.ndarray) and got.shape == want.shape and got.dtype == np.uint8
-    return right_kind and int(np.abs(got.astype(int) - want.astype(int)).max()) <= 1
+def _mixed(rgba, colour, opaque=255):
+    share = rgba[..., 3:] / opaque
+    return share * rgba[..., :3] + (1 - share) * np.asarray(colour)
+
+
+def _same_bytes(got, want):
+    return isinstance(got, np.ndarray) and got.dtype == np.uint8 and np.array_equal(got, want)
 
 
 @exercise(
@@ -85,7 +101,7 @@ def _bytes_within_one(got, want):
     ],
     draw=_some_rgba,
     draws=30,
-    same=_bytes_within_one,
+    same=_same_bytes,
     hints=(
         "alpha / 255 is the share of the picture; the rest is the color's. Do it in floats.",
         "share = rgba[..., 3:] / 255; share * rgba[..., :3] + (1 - share) * np.asarray(colour); np.rint; uint8.",
@@ -98,12 +114,15 @@ def _bytes_within_one(got, want):
         "return bytes again: .astype(np.uint8)": (
             lambda rgba, colour: lay_on.reference(rgba, colour).astype(float)
         ),
+        "to the nearest whole number, not down": lambda rgba, colour: _mixed(rgba, colour).astype(np.uint8),
+        "255 is opaque: divide by 255": lambda rgba, colour: np.rint(_mixed(rgba, colour, 256)).astype(np.uint8),
+        "alpha is the picture's share, not the color's": lambda rgba, colour: lay_on.reference(
+            np.dstack([rgba[..., :3], 255 - rgba[..., 3:]]), colour
+        ),
     },
 )
 def lay_on(rgba, colour):
-    share = rgba[..., 3:] / 255
-    mixed = share * rgba[..., :3] + (1 - share) * np.asarray(colour)
-    return np.rint(mixed).astype(np.uint8)
+    return np.rint(_mixed(rgba, colour)).astype(np.uint8)
 
 
 def _pixel(rng):

@@ -5,38 +5,58 @@ import numpy as np
 from .mechanism import case, exercise
 
 
+def _heard(f, rate):
+    rest = f % rate
+    return min(rest, rate - rest)
+
+
+def _some_tone(rng):
+    rate = rng.choice([8_000, 16_000, 11_025, 7_351])
+    return rng.choice([0, rate // 2, rng.randint(1, rate // 2)]), rate, rng.randint(0, 60_000)
+
+
 @exercise(
     "03.1",
     cases=[
-        case("below half the rate", 3_000, 16_000),
-        case("half the rate", 8_000, 16_000),
-        case("just above it", 9_000, 16_000),
-        case("the rate itself", 16_000, 16_000),
-        case("above the rate", 17_000, 16_000),
-        case("between the rate and its double", 30_000, 16_000),
-        case("far above", 100_000, 44_100),
-        case("no whole number", 9_000.25, 16_000),
-        case("a rate that is none either", 5_000.5, 7_350.75),
-        case("nothing moves", 0, 8_000),
+        case("itself and the first mirror", 3_000, 8_000, 5_000),
+        case("one more", 3_000, 8_000, 11_000),
+        case("many", 1_000, 8_000, 40_000),
+        case("just not the last one", 1_000, 8_000, 39_000 - 1),
+        case("the mirror of a low tone", 100, 16_000, 16_100),
+        case("half the rate: two of them are one", 4_000, 8_000, 30_000),
+        case("no tone at all sounds like the rate", 0, 8_000, 20_000),
+        case("nothing up to there", 3_000, 8_000, 2_999),
+        case("a rate that is odd", 5_000, 11_025, 60_000),
     ],
-    draw=lambda rng: (rng.randint(1, 800_000) / 4, rng.choice([8_000, 16_000, 44_100])),
-    atol=1e-6,
+    draw=_some_tone,
     hints=(
-        "The samples cannot tell f from f plus or minus the rate. How far is the nearest multiple of the rate?",
-        "rest = f % rate is the way from the multiple below; rate - rest is the way to the one above.",
+        "The samples cannot tell f from f plus or minus the rate, nor from -f. Write these down for rate = 8000.",
+        "k * rate + f and k * rate - f for k = 0, 1, 2 ...; keep those from 0 to highest, each once, sorted.",
     ),
     mistakes={
-        "a tone above the rate folds more than once": lambda f, rate: f if f <= rate / 2 else abs(rate - f),
-        "above rate / 2 it is mirrored": lambda f, rate: f % rate,
-        "without a filter it does not vanish; it is heard at another place": lambda f, rate: (
-            f if f <= rate / 2 else 0
+        "k * rate - f sounds like f as well: it is mirrored": lambda f, rate, highest: list(
+            range(f, highest + 1, rate)
         ),
-        "a frequency need not be a whole number": lambda f, rate: int(min(f % rate, rate - f % rate)),
+        "it goes on: the rate's multiples, too": lambda f, rate, highest: sorted(
+            each for each in {f, rate - f} if each <= highest
+        ),
+        "each once: at 0 and at half the rate two of them are one": lambda f, rate, highest: sorted(
+            each
+            for k in range(highest // rate + 2)
+            for each in (k * rate - f, k * rate + f)
+            if 0 <= each <= highest and (k or each == f)
+        ),
+        "`highest` itself counts": lambda f, rate, highest: [
+            each for each in sound_alike.reference(f, rate, highest) if each < highest
+        ],
+        "the tone at f itself counts": lambda f, rate, highest: [
+            each for each in sound_alike.reference(f, rate, highest) if each != f
+        ],
+        "from the lowest to the highest": lambda f, rate, highest: sound_alike.reference(f, rate, highest)[::-1],
     },
 )
-def heard_at(f, rate):
-    rest = f % rate
-    return min(rest, rate - rest)
+def sound_alike(f, rate, highest):
+    return [each for each in range(highest + 1) if _heard(each, rate) == f]
 
 
 def _some_pcm(rng):
@@ -83,101 +103,85 @@ def to_mono(pcm):
     return _mean_of(pcm, 32768)
 
 
-def _some_power(rng):
+def _some_values(rng):
     noise = np.random.default_rng(rng.getrandbits(32))
-    return (10.0 ** noise.uniform(-14, 4, (noise.integers(1, 4), noise.integers(1, 4))),)
-
-
-def _log(power, floor=1e-10):
-    return np.log10(np.maximum(power, floor))
+    values = noise.uniform(-1, 1, (noise.integers(1, 4), noise.integers(1, 4)))
+    return values.round(3), rng.choice([0.01, 0.1, 0.25, 0.5, 1.5, 2, 3, 10, 100])
 
 
 @exercise(
     "03.3",
     cases=[
-        case("silence", np.zeros((2, 3))),
-        case("one loud value", np.array([[1.0, 1e-12], [1e-3, 1e-9]])),
-        case("nothing loud", np.array([[1e-7, 1e-8, 0.0]])),
-        case("very loud", np.array([[1e6, 1.0], [1e-4, 0.0]])),
-        case("quiet frames beside a loud one", np.array([[1e2, 1e-9], [1e1, 1e-7]])),
-        case("just at the floor", np.array([[1e-10, 3e-10, 1e-3]])),
+        case("nothing changes", np.array([[0.5, -0.25]]), 1),
+        case("ten times", np.array([[0.5, -0.25]]), 10),
+        case("a tenth", np.array([[0.5, -0.25]]), 0.1),
+        case("twice", np.array([[1.0], [0.0], [-0.5]]), 2),
+        case("the faintest lies 2 below the loudest, as before", np.array([[1.3, -0.7], [0.2, -0.7]]), 100),
+        case("softer, and the faintest lies 2 below", np.array([[1.3, -0.7], [0.2, -0.7]]), 0.02),
     ],
-    draw=_some_power,
+    draw=_some_values,
     draws=30,
     atol=1e-5,
     hints=(
-        "Four steps: floor, logarithm to base 10, a limit below the largest value of all, scale.",
-        "log = np.log10(np.maximum(power, 1e-10)); then np.maximum(log, log.max() - 8); then (log + 4) / 4.",
+        "What does the gain do to a power? To its logarithm L? To the limit max L - 8? To (L + 4) / 4?",
+        "Power times gain ** 2: so every L (the limit, too) grows by 2 * log10(gain), and y by a quarter of that.",
     ),
     mistakes={
-        "the logarithm is to base 10": lambda power: (
-            (np.maximum(log := _log(power) * np.log(10), log.max() - 8) + 4) / 4
+        "a power is a square: it grows by gain ** 2": lambda values, gain: values + np.log10(gain) / 4,
+        "y = (L + 4) / 4: L grows by 2 log10(gain), y by a quarter of it": lambda values, gain: (
+            values + 2 * np.log10(gain)
         ),
-        "nothing lies more than 8 below the loudest": lambda power: (_log(power) + 4) / 4,
-        "the loudest of all, not of each frame": lambda power: (
-            (np.maximum(log := _log(power), log.max(axis=0) - 8) + 4) / 4
+        "a logarithm makes a sum of a product": lambda values, gain: values * gain,
+        "the logarithm is to base 10": lambda values, gain: values + np.log(gain) / 2,
+        "the 4 is added whatever the gain is": lambda values, gain: values + (2 * np.log10(gain) + 4) / 4,
+        "the limit moves with the loudest": lambda values, gain: np.maximum(
+            values + np.log10(gain) / 2, values.min()
         ),
-        "the floor replaces small values; it is not added": lambda power: (
-            (np.maximum(log := np.log10(power + 1e-10), log.max() - 8) + 4) / 4
+        "that holds for decibels; Whisper's values are no decibels": lambda values, gain: (
+            values + 20 * np.log10(gain)
         ),
-        "the scale comes last: (L + 4) / 4": lambda power: np.maximum(log := _log(power), log.max() - 8),
     },
 )
-def whisper_scale(power):
-    log = _log(power)
-    return (np.maximum(log, log.max() - 8) + 4) / 4
+def louder(values, gain):
+    return values + np.log10(gain) / 2
 
 
-def _tokens_of_frames(frames):
+def _tokens(samples):
+    frames = -(-min(samples, 480_000) // 160)
     return ((frames - 1) // 2 + 1 - 2) // 2 + 1
-
-
-def _some_recording(rng):
-    while True:
-        samples, rate = rng.randint(2_000, 3_000_000), rng.choice([8_000, 16_000, 22_050, 44_100, 48_000])
-        if samples * 16_000 % rate * 2 != rate:  # the text does not say where an exact half goes
-            return samples, rate
 
 
 @exercise(
     "03.4",
     cases=[
-        case("one second", 16_000, 16_000),
-        case("one second of music", 44_100, 44_100),
-        case("the last sample that is free", 16_320, 16_000),
-        case("one sample more", 16_321, 16_000),
-        case("a telephone", 12_345, 8_000),
-        case("rounded up to the nearest sample", 2_648, 44_100),
-        case("rounded down to the nearest sample", 44_983, 44_100),
-        case("exactly 30 s", 480_000, 16_000),
-        case("one sample over 30 s", 480_001, 16_000),
-        case("an hour", 3_600 * 48_000, 48_000),
-        case("a tenth of a second", 1_600, 16_000),
+        case("one second: 25 tokens", 25),
+        case("one token", 1),
+        case("two tokens", 2),
+        case("ten seconds", 250),
+        case("the last budget that cuts", 749),
+        case("30 s", 750),
+        case("more than any clip takes", 751),
+        case("far more", 5_000),
     ],
-    draw=_some_recording,
+    draw=lambda rng: (rng.randint(1, 900),),
+    draws=15,
     hints=(
-        "Four steps: samples at 16,000 Hz; at most 30 s; a frame for each 160, begun ones too; two halvings.",
-        "frames = -(-min(round(samples * 16000 / rate), 480000) // 160); then (frames - 1) // 2 + 1, "
-        "and (that - 2) // 2 + 1.",
+        "Try a few: how many frames still cost 25 tokens? How many 26? Then from frames to samples.",
+        "Four frames make a token, and two more come free: 160 * (4 * budget + 2) samples, at most 480,000.",
     ),
     mistakes={
-        "it is 25 tokens a second only nearly: follow the formula of section 9": (
-            lambda samples, rate: int(25 * min(samples / rate, 30))
+        "a little more fits than budget / 25 seconds: the halvings round down": lambda budget: min(
+            480_000, budget * 640
         ),
-        "resample first: the rate has not been used": lambda samples, rate: _tokens_of_frames(
-            -(-min(samples, 480_000) // 160)
-        ),
-        "what lies behind 30 s is cut off": lambda samples, rate: _tokens_of_frames(
-            -(-round(samples * 16_000 / rate) // 160)
-        ),
-        "a begun frame counts": lambda samples, rate: _tokens_of_frames(
-            min(round(samples * 16_000 / rate), 480_000) // 160
-        ),
-        "samples at 16,000 Hz are rounded to the nearest, not down": lambda samples, rate: _tokens_of_frames(
-            -(-min(samples * 16_000 // rate, 480_000) // 160)
+        "behind 30 s nothing is heard: at most 480,000": lambda budget: 160 * (4 * budget + 2),
+        "one frame more still fits": lambda budget: min(480_000, 160 * (4 * budget + 1)),
+        "that is one frame too many": lambda budget: min(480_000, 160 * (4 * budget + 3)),
+        "in samples, not in frames": lambda budget: min(3_000, 4 * budget + 2),
+        "in samples, not in seconds": lambda budget: min(480_000, 160 * (4 * budget + 2)) / 16_000,
+        "one sample more would cost one token more; this one costs too much already": lambda budget: min(
+            480_000, 160 * (4 * budget + 2) + 1
         ),
     },
 )
-def price(samples, rate):
-    at_16k = round(samples * 16_000 / rate)
-    return _tokens_of_frames(-(-min(at_16k, 480_000) // 160))
+def samples_that_fit(budget):
+    return max(samples for samples in range(160, 480_001, 160) if _tokens(samples) <= budget)

@@ -1,30 +1,6 @@
 """Planted answers to the exercises of 01_text."""
 
-from itertools import pairwise
-
 from . import wrong
-
-
-@wrong("merge_rule")
-def first_seen_wins_ties(chunks):
-    counts = {}
-    for ids in chunks:
-        for pair in pairwise(ids):
-            counts[pair] = counts.get(pair, 0) + 1
-    return max(counts, key=counts.get, default=())
-
-
-@wrong("merge_rule")
-def merges_across_chunks(chunks):
-    ids = [each for ids in chunks for each in ids]
-    pairs = list(pairwise(ids))
-    return min(pairs, key=lambda pair: (-pairs.count(pair), pair), default=())
-
-
-@wrong("merge_rule")
-def ties_by_the_second_id(chunks):
-    pairs = [pair for ids in chunks for pair in pairwise(ids)]
-    return min(pairs, key=lambda pair: (-pairs.count(pair), pair[::-1]), default=())
 
 
 @wrong("replay_merges")

@@ -5,34 +5,6 @@ import numpy as np
 from . import wrong
 
 
-@wrong("smart_size")
-def rounds_half_up_to_the_grid(height, width):
-    new = [int(side / 28 + 0.5) * 28 for side in (height, width)]
-    return _limited(height, width, *new)
-
-
-@wrong("smart_size")
-def forgets_the_limits(height, width):
-    return round(height / 28) * 28, round(width / 28) * 28
-
-
-@wrong("smart_size")
-def swaps_the_sides(height, width):
-    return _limited(width, height, round(width / 28) * 28, round(height / 28) * 28)
-
-
-def _limited(height, width, h, w):
-    import math
-
-    if h * w > 1_003_520:
-        beta = math.sqrt(height * width / 1_003_520)
-        h, w = (max(28, math.floor(side / beta / 28) * 28) for side in (height, width))
-    elif h * w < 3136:
-        beta = math.sqrt(3136 / (height * width))
-        h, w = (math.ceil(side * beta / 28) * 28 for side in (height, width))
-    return h, w
-
-
 @wrong("lay_on")
 def drops_the_alpha(pixels, colour):
     return pixels[..., :3].copy()
