@@ -17,6 +17,7 @@ from mmkit.families import Family
 from mmkit.media import content_key
 from mmkit.recipes import ImageRecipe
 from mmkit.samples import Embedding, Item
+from mmkit.sizes import Stretch
 from mmkit.tokens import ItemCost, image_tokens
 
 
@@ -58,8 +59,8 @@ def _check_rows(rows: int, modality: str, embedding: Embedding, family: Family) 
     if counts_patches(modality, family):
         raise PlaceholderMismatch("an embedding for this model needs its grid (t, h, w), in patches")
     recipe = family.recipes.get(modality)
-    if isinstance(recipe, ImageRecipe) and recipe.resize == "stretch":
-        expected = image_tokens(recipe.size, recipe.size, recipe)
+    if isinstance(recipe, ImageRecipe) and isinstance(recipe.resize, Stretch):
+        expected = image_tokens(recipe.resize.size, recipe.resize.size, recipe)
         if rows != expected:
             raise PlaceholderMismatch(f"{rows} embeddings; recipe {recipe.name} makes {expected} of every picture")
 

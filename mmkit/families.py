@@ -46,10 +46,11 @@ class Family:
     recipes: dict[str, Any] = field(default_factory=dict)  # modality -> recipe, where one is known
 
 
-def family_of(model: str, processor: Any, config: Any) -> Family:
+def family_of(model: str, processor: Any, config: Any, overrides: dict[str, Any] | None = None) -> Family:
     """Read a model's facts from its processor and its config.
 
-    model: the folder or hub name they come from, in which the recipes are looked up.
+    model: the folder or hub name they come from, in which the recipes are looked up.  overrides: what the
+    processor will be called with.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
     placeholders = placeholders_of(processor)
@@ -73,7 +74,7 @@ def family_of(model: str, processor: Any, config: Any) -> Family:
         longest_token=max(map(len, tokenizer.get_vocab()), default=1),
         hidden=_first(text, "hidden_size", "d_model"),
         merge=getattr(vision, "spatial_merge_size", 1) or 1,
-        recipes=_recipes(model, modalities),
+        recipes=_recipes(model, modalities, overrides or {}),
     )
 
 
@@ -103,11 +104,11 @@ def _first(config: Any, *names: str) -> int:
     return next((value for value in (getattr(config, name, None) for name in names) if value), 0)
 
 
-def _recipes(model: str, modalities: tuple[str, ...]) -> dict[str, Any]:
+def _recipes(model: str, modalities: tuple[str, ...], overrides: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for modality in modalities:
         try:
-            found[modality] = recipe_for(model, modality)
+            found[modality] = recipe_for(model, modality, overrides)
         except (ModelError, ModelNotFound):
             continue  # a family that mmkit has no formula for: vLLM still knows what its items cost
     return found

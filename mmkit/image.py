@@ -36,14 +36,16 @@ from mmkit.errors import (
     BadEncoding,
     CorruptMedia,
     EmptyMedia,
-    LimitExceeded,
     MediaError,
+    ModelError,
     NonFiniteSamples,
     TruncatedMedia,
     UnsupportedFormat,
     label,
 )
 from mmkit.recipes import Channels, ImageRecipe
+from mmkit.sizes import ShortestEdge, SmartResize, Stretch
+from mmkit.sizes import smart_resize as smart_resize  # lessons and readers look for it here
 
 # Damage is an error or a note here; Pillow would print warnings as well, which name its own lines.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
@@ -53,7 +55,6 @@ WHITE = (255, 255, 255)
 ORIENTATION = 0x0112  # EXIF tag
 # What Pillow says of a sound file whose mode, compression or bit layout it lacks.
 UNKNOWN_KINDS = ("unsupported", "unknown", "cannot handle", "not available", "not implemented")
-MAX_ASPECT = 200  # longer side over shorter side, the limit of transformers' smart_resize
 
 
 # ---------------------------------------------------------------------------------------------- load
@@ -440,37 +441,6 @@ def _array_to_uint8(array: np.ndarray) -> tuple[np.ndarray, list[str]]:
 # ---------------------------------------------------------------------------------------------- resize
 
 
-def smart_resize(
-    height: int, width: int, factor: int = 28, min_pixels: int = 56 * 56, max_pixels: int = 1280 * 28 * 28
-) -> tuple[int, int]:
-    """Nearest size whose sides are multiples of `factor` and whose area is within limits.
-
-    height, width: pixels.  factor: patch x merge.  Returns (height, width).
-    `round` is Python's: halves go to the even neighbour, so 70 / 28 = 2.5 -> 2 -> 56, not 84.
-    Source: the function of that name in transformers and qwen-vl-utils.  LimitExceeded beyond 200:1.
-
-    >>> smart_resize(1080, 1920), smart_resize(70, 70), smart_resize(126, 70)
-    ((728, 1316), (56, 56), (112, 56))
-    """
-    if min(height, width) < 1:
-        raise EmptyMedia(f"{width} x {height} pixels; there is nothing to see")
-    if max(height, width) / min(height, width) > MAX_ASPECT:
-        raise LimitExceeded(
-            f"{width} x {height} pixels is more than {MAX_ASPECT} times as long as wide; crop or split it"
-        )
-    new_height = round(height / factor) * factor
-    new_width = round(width / factor) * factor
-    if new_height * new_width > max_pixels:
-        shrink = math.sqrt(height * width / max_pixels)
-        new_height = max(factor, math.floor(height / shrink / factor) * factor)
-        new_width = max(factor, math.floor(width / shrink / factor) * factor)
-    elif new_height * new_width < min_pixels:
-        grow = math.sqrt(min_pixels / (height * width))
-        new_height = math.ceil(height * grow / factor) * factor
-        new_width = math.ceil(width * grow / factor) * factor
-    return new_height, new_width
-
-
 def target_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, int]:
     """The size that a recipe resizes to, before any crop: (height, width) -> (height, width).
 
@@ -478,14 +448,7 @@ def target_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, int]
     >>> [target_size(480, 640, recipe) for recipe in (QWEN2_VL, CLIP, SIGLIP)]
     [(476, 644), (224, 298), (224, 224)]
     """
-    if recipe.resize == "smart":
-        return smart_resize(height, width, recipe.patch * recipe.merge, recipe.min_pixels, recipe.max_pixels)
-    if min(height, width) < 1:
-        raise EmptyMedia(f"{width} x {height} pixels; there is nothing to see")
-    if recipe.resize == "stretch":
-        return recipe.size, recipe.size
-    longer = int(recipe.size * max(height, width) / min(height, width))
-    return (longer, recipe.size) if width <= height else (recipe.size, longer)
+    return recipe.resize.target_size(height, width)
 
 
 def kernel(x: np.ndarray, method: Method, antialias: bool = True) -> np.ndarray:
@@ -698,8 +661,8 @@ def features(
 
     pixels: (H, W, 3) uint8, or a Picture.  dtype: "float32", normalised, as transformers gives it; or "uint8",
     not yet normalised, as vLLM's Qwen-VL processors give it (vLLM 0.32 normalises inside the model).
-    Returns pixel_values (1, 3, h, w); for "smart" recipes pixel_values (patches, C*T*p*p) and image_grid_thw
-    (1, 3).
+    Returns pixel_values (1, 3, h, w); for Qwen-VL's pixel_values (patches, C*T*p*p) and image_grid_thw (1, 3).
+    Raises ModelError for a recipe whose pixels mmkit does not make (tiles).
 
     >>> from mmkit.recipes import QWEN2_VL
     >>> out = features(np.zeros((480, 640, 3), np.uint8), QWEN2_VL)
@@ -713,10 +676,16 @@ def features(
         raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadEncoding(f"{pixels.dtype} {pixels.shape}: features want (H, W, 3) uint8; use load_image")
+    if recipe.method == "lanczos" or not isinstance(recipe.resize, (SmartResize, ShortestEdge, Stretch)):
+        how = f"{type(recipe.resize).__name__}, {recipe.method}"
+        raise ModelError(
+            f"recipe {recipe.name} ({how}): mmkit counts its tokens only; its pixels are made by the model's own "
+            "processor (MultiModalPreprocessor.preprocess)"
+        )
     resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)
-    if recipe.resize != "smart":
-        if recipe.crop:
-            resized = center_crop(resized, recipe.crop, recipe.crop)
+    if not isinstance(recipe.resize, SmartResize):
+        if isinstance(recipe.resize, ShortestEdge) and recipe.resize.crop:
+            resized = center_crop(resized, recipe.resize.crop, recipe.resize.crop)
         planes = np.ascontiguousarray(resized.transpose(2, 0, 1))[None]  # 1 C H W
         values = planes if dtype == "uint8" else normalize(planes, recipe.mean, recipe.std, axis=1)
         return {"pixel_values": torch.from_numpy(values)}

@@ -69,12 +69,13 @@ class MultiModalPreprocessor:
         self.model = shipped.resolve(model)
         self.guard = Guard(root, limits, fetch)
         self.processor = load_processor(self.model, trust_remote_code)
-        family = family_of(self.model, self.processor, load_config(self.model, trust_remote_code))
+        self.processor_kwargs = processor_kwargs or {}
+        config = load_config(self.model, trust_remote_code)
+        family = family_of(self.model, self.processor, config, self.processor_kwargs)
         self.family = replace(family, context=min(max_model_len or family.context, family.context))
         allowed = max_items or {}
         own = {m: min(number, allowed.get(m, number)) for m, number in family.limits.items()}
         self.max_items = {**allowed, **own}
-        self.processor_kwargs = processor_kwargs or {}
         self.cache = cache
         self._copies: list[MultiModalPreprocessor] = []
 

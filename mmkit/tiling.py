@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from mmkit.errors import EmptyMedia
+from mmkit.sizes import check_pixels
 
 Size = tuple[int, int]
 
@@ -45,7 +45,7 @@ class DynamicTiles:
         >>> DynamicTiles().grid(480, 640), DynamicTiles().grid(1080, 1920), DynamicTiles().grid(2000, 2000)
         ((3, 4), (2, 4), (3, 3))
         """
-        _check(height, width)
+        check_pixels(height, width)
         best, distance = (1, 1), math.inf
         for rows, columns in self.grids():
             off = abs(width / height - columns / rows)
@@ -96,7 +96,7 @@ class AnyRes:
         >>> AnyRes().target_size(480, 640), AnyRes().target_size(300, 1200)
         ((672, 672), (336, 1008))
         """
-        _check(height, width)
+        check_pixels(height, width)
 
         def merit(canvas: Size) -> tuple[int, int]:
             scale = min(canvas[1] / width, canvas[0] / height)
@@ -168,7 +168,7 @@ class ImageSplitting:
 
     def scaled(self, height: int, width: int) -> Size:
         """(height, width) with the longer side at `longest` and at most 4,096, aspect kept, the other side even."""
-        _check(height, width)
+        check_pixels(height, width)
         tall, wide = _with_longer_side(height, width, self.longest)
         tall, wide = (tall + tall % 2, wide) if width >= height else (tall, wide + wide % 2)
         return _with_longer_side(tall, wide, MOST) if max(tall, wide) > MOST else (tall, wide)
@@ -195,8 +195,3 @@ def _with_longer_side(height: int, width: int, longest: int) -> Size:
     if width >= height:
         return max(int(longest / aspect), 1), longest
     return longest, max(int(longest * aspect), 1)
-
-
-def _check(height: int, width: int) -> None:
-    if min(height, width) < 1:
-        raise EmptyMedia(f"{width} x {height} pixels; there is nothing to see")

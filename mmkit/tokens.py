@@ -22,8 +22,10 @@ from typing import Any
 
 from mmkit import media
 from mmkit.errors import EmptyMedia, LimitExceeded, MediaError, MmkitError, ModelError
-from mmkit.image import MAX_ASPECT, picture_size, smart_resize, target_size
+from mmkit.image import picture_size
 from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
+from mmkit.sizes import MAX_ASPECT, ShortestEdge, SmartResize
+from mmkit.tiling import AnyRes, DynamicTiles, ImageSplitting
 from mmkit.video import chooser, count_frames
 from mmkit.video import target_size as frame_size
 
@@ -31,15 +33,19 @@ from mmkit.video import target_size as frame_size
 
 
 def image_tokens(height: int, width: int, recipe: ImageRecipe) -> int:
-    """How many embeddings a picture becomes: (h / patch) (w / patch) / merge^2 after resizing, plus extras.
+    """How many tokens a picture becomes: (h / patch) (w / patch) / merge^2 after resizing, plus extras.
 
-    height, width: pixels of the picture as it is seen (after an EXIF turn).
+    height, width: pixels of the picture as it is seen (after an EXIF turn).  Families that cut it into tiles count
+    each tile so, and the whole picture once more (tiling.py).
     Raises LimitExceeded where the recipe refuses the shape, EmptyMedia for no pixels.
 
     >>> from mmkit.recipes import CLIP, QWEN2_VL, QWEN2_VL_2B_INSTRUCT
     >>> [image_tokens(4000, 6000, recipe) for recipe in (QWEN2_VL, QWEN2_VL_2B_INSTRUCT, CLIP)]
     [1247, 16224, 50]
     """
+    if isinstance(recipe.resize, (DynamicTiles, AnyRes, ImageSplitting)):
+        side = recipe.resize.tile // recipe.patch // recipe.merge
+        return recipe.resize.tokens(height, width, side) + recipe.extra_tokens
     height, width = seen_size(height, width, recipe)
     return (height // recipe.patch) * (width // recipe.patch) // recipe.merge**2 + recipe.extra_tokens
 
@@ -51,8 +57,9 @@ def seen_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, int]:
     >>> seen_size(1080, 1920, QWEN2_VL), seen_size(1080, 1920, CLIP)
     ((728, 1316), (224, 224))
     """
-    size = target_size(height, width, recipe)
-    return (recipe.crop, recipe.crop) if recipe.crop else size
+    size = recipe.resize.target_size(height, width)
+    crop = recipe.resize.crop if isinstance(recipe.resize, ShortestEdge) else None
+    return (crop, crop) if crop else size
 
 
 def fit_tokens(height: int, width: int, tokens: int, recipe: ImageRecipe) -> tuple[int, int]:
@@ -68,10 +75,13 @@ def fit_tokens(height: int, width: int, tokens: int, recipe: ImageRecipe) -> tup
     """
     if image_tokens(height, width, recipe) <= tokens:
         return seen_size(height, width, recipe)
-    if recipe.resize != "smart":
+    if not isinstance(recipe.resize, SmartResize):
         cost = image_tokens(height, width, recipe)
-        raise LimitExceeded(f"recipe {recipe.name} makes {cost} tokens of every picture, not {tokens}")
-    sizes = smaller_sizes(height, width, recipe)
+        raise LimitExceeded(
+            f"recipe {recipe.name} makes {cost} tokens of this picture, not {tokens}; its sizes are its own, "
+            "and only those of Qwen-VL (SmartResize) can be made to fit"
+        )
+    sizes = smaller_sizes(height, width, recipe.resize)
     fitting = [size for size in sizes if image_tokens(*size, recipe) <= tokens]
     if not fitting:
         least = min(image_tokens(*size, recipe) for size in sizes)
@@ -81,32 +91,32 @@ def fit_tokens(height: int, width: int, tokens: int, recipe: ImageRecipe) -> tup
     return max(fitting, key=lambda size: (size[0] * size[1], size))
 
 
-def smaller_sizes(height: int, width: int, recipe: ImageRecipe) -> list[tuple[int, int]]:
-    """Every grid size that a "smart" recipe can give a picture of this shape when it is scaled down.
+def smaller_sizes(height: int, width: int, resize: SmartResize) -> list[tuple[int, int]]:
+    """Every grid size that SmartResize can give a picture of this shape when it is scaled down.
 
     Scaling by s rounds s * height and s * width to whole cells; each pair of cells that one s reaches counts.
     """
-    cell = recipe.patch * recipe.merge
+    cell = resize.factor
     rows, columns = height / cell, width / cell
-    sizes = [smallest_size(height, width, recipe)]
+    sizes = [smallest_size(height, width, resize)]
     for gh in range(1, math.ceil(rows) + 1):
         # s rounds to gh rows between (gh - 1/2) / rows and (gh + 1/2) / rows; so columns lie between:
         first = max(1, math.ceil((gh - 0.5) / rows * columns - 0.5))
         last = max(1, math.floor((gh + 0.5) / rows * columns + 0.5))
         for gw in range(first, min(last, math.ceil(columns)) + 1):
             area = gh * gw * cell**2
-            in_limits = recipe.min_pixels <= area <= recipe.max_pixels
+            in_limits = resize.min_pixels <= area <= resize.max_pixels
             if in_limits and max(gh, gw) <= MAX_ASPECT * min(gh, gw):
                 sizes.append((gh * cell, gw * cell))
     return sizes
 
 
-def smallest_size(height: int, width: int, recipe: ImageRecipe) -> tuple[int, int]:
-    """What a "smart" recipe enlarges a thumbnail of this shape to: the area is min_pixels, rounded up."""
-    cell = recipe.patch * recipe.merge
-    scale = math.sqrt(recipe.min_pixels / (height * width))
+def smallest_size(height: int, width: int, resize: SmartResize) -> tuple[int, int]:
+    """What SmartResize enlarges a thumbnail of this shape to: the area is min_pixels, rounded up."""
+    cell = resize.factor
+    scale = math.sqrt(resize.min_pixels / (height * width))
     tall, wide = math.ceil(height * scale / cell) * cell, math.ceil(width * scale / cell) * cell
-    return smart_resize(tall, wide, cell, recipe.min_pixels, recipe.max_pixels)
+    return resize.target_size(tall, wide)
 
 
 # ---------------------------------------------------------------------------------------------- audio

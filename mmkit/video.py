@@ -35,9 +35,10 @@ from mmkit.errors import (
     UnsupportedFormat,
     label,
 )
-from mmkit.image import normalize, patchify, resize, smart_resize
+from mmkit.image import normalize, patchify, resize
 from mmkit.media import LIMITS, Blob, Limits, read
 from mmkit.recipes import VideoRecipe
+from mmkit.sizes import smart_resize
 
 # A file may hold or decode up to this share of frames less than it declares: read with a note. More: an error.
 MISSING_SHARE = 0.1

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmkit.image import features
 from mmkit.recipes import recipe_for
+from mmkit.sizes import SmartResize
 from mmkit.tokens import image_tokens
 
 pytestmark = pytest.mark.vllm
@@ -70,7 +71,7 @@ def test_byte_features_and_expanded_prompts_equal_vllm_on_300_sizes(vllm, folder
 def test_tokens_equal_vllms_own_count_on_2000_sizes(vllm, folder, limits):
     recipe, options = recipe_for(folder), {}
     if limits:
-        recipe = replace(recipe, min_pixels=limits[0], max_pixels=limits[1])
+        recipe = replace(recipe, resize=SmartResize(*limits))
         options = {"size": {"shortest_edge": limits[0], "longest_edge": limits[1]}}
     info, processor = vllm.info, vllm.info.get_image_processor()
     for height, width in random_sizes(2000, 5000, seed=2):
@@ -82,7 +83,7 @@ def test_tokens_equal_vllms_own_count_on_2000_sizes(vllm, folder, limits):
 
 
 def test_custom_limits_reach_the_expanded_prompt(vllm, folder):
-    recipe = replace(recipe_for(folder), min_pixels=50_000, max_pixels=60_000)
+    recipe = replace(recipe_for(folder), resize=SmartResize(50_000, 60_000))
     size = {"shortest_edge": 50_000, "longest_edge": 60_000}
     pad = vllm.info.get_tokenizer().convert_tokens_to_ids("<|image_pad|>")
     for height, width in random_sizes(40, 500, seed=3):

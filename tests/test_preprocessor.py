@@ -134,6 +134,18 @@ def test_costs_are_what_the_tokens_are(model, request):
         assert [item.tokens for item in guess.items] == [item.tokens for item in exact.items]
 
 
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"min_pixels": 50_000, "max_pixels": 90_000}, {"size": {"shortest_edge": 784, "longest_edge": 3_136}}],
+)
+def test_costs_follow_the_arguments_of_the_processor(kwargs):
+    ready = MultiModalPreprocessor("tiny-qwen2-vl", processor_kwargs=kwargs)
+    for size in ((30, 400), (200, 300), (20, 20)):
+        sample = MultiModalSample("?", (other(*size),))
+        assert ready.cost(sample).total == ready.preprocess(sample)["text"]["input_ids"].shape[1]
+    assert ready.cost(sample).total != MultiModalPreprocessor("tiny-qwen2-vl").cost(sample).total
+
+
 def test_cost_decodes_no_file(vision, monkeypatch):
     import mmkit.image
 

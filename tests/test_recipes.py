@@ -27,6 +27,7 @@ from mmkit.recipes import (
     VIDEO_PRESETS,
     recipe_for,
 )
+from mmkit.sizes import SmartResize
 
 
 def write(folder, **files):
@@ -63,7 +64,7 @@ def test_a_saved_processor_is_read_from_its_nested_file(tmp_path):
     build_processor(train_tokenizer()).save_pretrained(tmp_path)
     assert not (tmp_path / "preprocessor_config.json").exists()
     recipe = recipe_for(tmp_path)
-    assert (recipe.min_pixels, recipe.max_pixels) == (MIN_PIXELS, MAX_PIXELS)
+    assert recipe.resize == SmartResize(MIN_PIXELS, MAX_PIXELS)
     assert (recipe.patch, recipe.merge, recipe.temporal_patch) == (14, 2, 2)
     assert recipe_for(tmp_path, "video").max_pixels == MAX_PIXELS
 
@@ -118,8 +119,8 @@ def test_published_clip_of_2021(tmp_path):
         ({"do_resize": False}, "do_resize"),
         ({"do_normalize": False}, "do_normalize"),
         ({"rescale_factor": 1.0}, "rescale_factor"),
-        ({"resample": 1}, "resample 1"),
-        ({"image_processor_type": "LlavaNextImageProcessor"}, "mmkit knows"),
+        ({"resample": 4}, "resample 4"),
+        ({"image_processor_type": "PixtralImageProcessor"}, "mmkit knows"),
         ({"size": {"height": 224, "width": 336}}, "square"),
     ],
 )

@@ -16,8 +16,8 @@ from PIL import Image
 
 from mmkit import tokens
 from mmkit.errors import LimitExceeded, MediaError, ModelNotFound
-from mmkit.image import smart_resize
 from mmkit.recipes import CLIP, IMAGENET, QWEN2_VL, QWEN2_VL_2B_INSTRUCT, QWEN3_VL, SIGLIP
+from mmkit.sizes import SmartResize
 from mmkit.tokens import fit_tokens, image_tokens, seen_size
 
 
@@ -35,7 +35,7 @@ def test_image_tokens_equal_transformers_on_2000_sizes(limits):
     processor = Qwen2VLImageProcessor()
     recipe, options = QWEN2_VL, {}
     if limits:
-        recipe = replace(QWEN2_VL, min_pixels=limits[0], max_pixels=limits[1])
+        recipe = replace(QWEN2_VL, resize=SmartResize(*limits))
         options = {"min_pixels": limits[0], "max_pixels": limits[1]}
     for height, width in random_sizes(2000):
         patches = processor.get_number_of_image_patches(height, width, options)
@@ -56,7 +56,7 @@ def best_by_search(height, width, budget, recipe):
     """The most tokens that any scale of this shape reaches within the budget; None where none does."""
     cell, costs = recipe.patch * recipe.merge, []
     for scale in np.geomspace(1.01 / min(height, width), 1, 1500):  # sides are not rounded to pixels
-        h, w = smart_resize(height * scale, width * scale, cell, recipe.min_pixels, recipe.max_pixels)
+        h, w = recipe.resize.target_size(height * scale, width * scale)
         costs.append(h * w // cell**2)
     return max((cost for cost in costs if cost <= budget), default=None)
 
@@ -90,7 +90,7 @@ def test_fit_tokens_keeps_what_fits_and_names_the_least_cost():
     assert fit_tokens(1080, 1920, 10_000, QWEN2_VL) == (728, 1316)
     with pytest.raises(LimitExceeded, match="at least 4 tokens"):
         fit_tokens(500, 500, 3, QWEN2_VL)
-    with pytest.raises(LimitExceeded, match="50 tokens of every picture"):
+    with pytest.raises(LimitExceeded, match="50 tokens of this picture"):
         fit_tokens(500, 500, 49, CLIP)
     assert fit_tokens(500, 700, 50, CLIP) == (224, 224)
 
