@@ -26,7 +26,7 @@ from mmkit.plots.audio import (
     token_steps,
     waveform,
 )
-from mmkit.plots.image import Photo, damages, histograms, patch_grid, pictures, staircase, weights
+from mmkit.plots.image import Photo, damages, harms, histograms, patch_grid, pictures, staircase, tilings, weights
 from mmkit.plots.models import call_chart, diagram, token_rows
 from mmkit.plots.style import (
     BLACK,
@@ -80,6 +80,7 @@ __all__ = [
     "film_strip",
     "filter_banks",
     "frames_and_window",
+    "harms",
     "histograms",
     "levels",
     "listening",
@@ -100,6 +101,7 @@ __all__ = [
     "spectrograms",
     "staircase",
     "temporal_patches",
+    "tilings",
     "token_rows",
     "token_steps",
     "token_strip",

@@ -29,7 +29,7 @@ class Photo:
 
 def _as_photo(figure: plt.Figure, title: str) -> Photo:
     buffer = io.BytesIO()
-    options = {"quality": 60, "optimize": True, "progressive": True}
+    options = {"quality": 45, "optimize": True, "progressive": True}
     figure.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=options)
     alt = describe(figure)
     plt.close(figure)
@@ -70,7 +70,7 @@ def patch_grid(
     trace: draw the way through the first so many patches.
     """
     rows, columns = numbers.shape
-    figure, axis = plt.subplots(figsize=(5.2, 5.2 * rows / columns + 0.35))
+    figure, axis = plt.subplots(figsize=(4.9, 4.9 * rows / columns + 0.35))
     axis.imshow(picture // 2 + 128, interpolation="bicubic")
     for row in range(rows + 1):
         axis.axhline(row * patch - 0.5, color="black", linewidth=1.8 if row % merge == 0 else 0.4)
@@ -85,6 +85,39 @@ def patch_grid(
         axis.plot(*path.T, color=COLOURS["image"], linewidth=3, alpha=0.75, solid_capstyle="round")
     axis.set(xticks=[], yticks=[], title=title)
     return _as_photo(figure, title)
+
+
+def tilings(picture: np.ndarray, cuts: dict[str, tuple[tuple[int, int], tuple[int, int]]], title: str) -> Photo:
+    """One picture, stretched or padded and cut into tiles as several families do it.
+
+    picture: (H, W, 3) uint8.  cuts: caption -> (rows and columns of tiles, height and width in tiles that
+    the picture fills): a picture smaller than its canvas lies in the middle of padding.
+    """
+    figure, axes = plt.subplots(1, len(cuts), figsize=(7, 2.5), squeeze=False)
+    for axis, (caption, ((rows, columns), (tall, wide))) in zip(axes[0], cuts.items(), strict=True):
+        left, top = (columns - wide) / 2, (rows - tall) / 2
+        axis.set_facecolor("#D0D0D0")
+        axis.imshow(picture, extent=(left, left + wide, top + tall, top), interpolation="antialiased")
+        axis.vlines(range(columns + 1), 0, rows, color=COLOURS["image"], linewidth=2)
+        axis.hlines(range(rows + 1), 0, columns, color=COLOURS["image"], linewidth=2)
+        axis.set(xlim=(-0.02, columns + 0.02), ylim=(rows + 0.02, -0.02), xticks=[], yticks=[], aspect="equal")
+        axis.set_title(caption, fontsize=9.5)
+        axis.spines[:].set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    return _as_photo(figure, title)
+
+
+def harms(shares: dict[str, float], title: str, *, xlabel: str) -> None:
+    """How many answers stay right with each mistake, from top to bottom, in percent.
+
+    shares: mistake -> share of right answers, 0 to 1.
+    """
+    _, axes = plt.subplots(figsize=(7, 0.25 * len(shares) + 0.9))
+    bars = axes.barh(list(shares), [100 * share for share in shares.values()], height=0.62, color=COLOURS["image"])
+    axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=9)
+    axes.set(xlabel=xlabel, title=title, xlim=(0, 108))
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
 
 
 def histograms(panels: dict[str, np.ndarray], title: str, *, xlabel: str) -> None:
@@ -110,7 +143,9 @@ def weights(matrices: dict[str, np.ndarray], title: str) -> None:
     figure, axes = plt.subplots(1, len(matrices), figsize=(7, 2.2), squeeze=False)
     for axis, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         limit = max(np.abs(each).max() for each in matrices.values())
-        shown = axis.imshow(matrix, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+        least = min(each.min() for each in matrices.values())
+        colors = ("PuOr_r", -limit) if least < 0 else ("Oranges", 0)
+        shown = axis.imshow(matrix, cmap=colors[0], vmin=colors[1], vmax=limit, aspect="auto")
         unread = int((matrix == 0).all(axis=0).sum())
         axis.set(xlabel="old pixel")
         axis.set_title(f"{name}: {unread} of {matrix.shape[1]} never read", fontsize=9.5)

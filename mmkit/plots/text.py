@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 import matplotlib.pyplot as plt
@@ -39,25 +39,20 @@ def token_strip(
     title: str = "",
     control: Collection[str] = (),
     partial: Collection[str] = (),
+    colors: Mapping[str, str] | None = None,
 ) -> Strip:
     """Draw rows of tokens as boxes, each as wide as its text; long rows go on in the next line.
 
     rows: tokens as strings; a space is drawn as a dot, a line end as an arrow.  labels: one for each row.
     control: tokens that are drawn dark, because they steer the model.  partial: tokens that are drawn grey, because
-    they hold only part of a character.
+    they hold only part of a character.  colors: token -> color, where the same thing must be found again.
 
     >>> token_strip([["ab", " c"]], ["one"], title="two tokens")
     <strip: two tokens>
     """
+    always = {**dict.fromkeys(partial, "#D0D0D0"), **dict.fromkeys(control, BLACK), **(colors or {})}
     drawn = [
-        [
-            (
-                token,
-                BLACK if token in control else "#D0D0D0" if token in partial else _TINTS[at % len(_TINTS)],
-                "none",
-            )
-            for at, token in enumerate(tokens)
-        ]
+        [(token, always.get(token, _TINTS[at % len(_TINTS)]), "none") for at, token in enumerate(tokens)]
         for tokens in rows
     ]
     spoken = [" | ".join(token.translate(_VISIBLE) for token in tokens) for tokens in rows]
