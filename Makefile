@@ -21,7 +21,7 @@ help:
 	@echo "make fuzz       20,000 damaged files: none may crash, hang or be shortened in silence"
 	@echo "make bench      measure speed against the reference libraries"
 	@echo "make run-time-only   every verb in an environment of its own with the run-time dependencies alone"
-	@echo "make train      train the shipped models from nothing (hours)"
+	@echo "make train      train the shipped models from nothing, into .cache/trained (hours)"
 
 setup: .venv/ready-$(VLLM)
 
@@ -79,10 +79,10 @@ run-time-only:
 	.cache/run-time/bin/python -m tests.run_time_only
 
 train: setup
-	$(BIN)/python -m mmkit.zoo.vision.train
-	$(BIN)/python -m mmkit.zoo.audio.train both
-	$(BIN)/python -m mmkit.zoo.audio.train tiny-whisper --start data/models/tiny-whisper
-	$(BIN)/python -m mmkit.zoo.omni.train
+	$(BIN)/mmkit train tiny-qwen2-vl .cache/trained/tiny-qwen2-vl
+	$(BIN)/mmkit train tiny-speech .cache/trained/tiny-speech
+	$(BIN)/mmkit train tiny-whisper .cache/trained/tiny-whisper --start .cache/trained/tiny-speech/tiny-whisper
+	$(BIN)/mmkit train tiny-omni .cache/trained/tiny-omni
 
 clean:
 	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis

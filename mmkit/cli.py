@@ -194,6 +194,31 @@ def models() -> None:
             typer.echo(f"  {name:<42} {value:6.1%}")
 
 
+@app.command()
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A shipped name, or a FILE.py that defines TASK.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The model's folder; OUT.checkpoint lies beside it.")],
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="About so long, on one core.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Begin with a saved model's weights.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="One seed, one result.")] = 0,
+    rate: Annotated[float, typer.Option(min=0.001, help="Factor on the learning rates.")] = 1.0,
+) -> None:
+    """Train one of the tiny models on one core, or your own world; resumes where it was stopped.
+
+    For example: mmkit train tiny-qwen2-vl my-model --minutes 10
+    """
+    from mmkit.zoo.recipes import build_task
+    from mmkit.zoo.training import show
+    from mmkit.zoo.training import train as run
+
+    task = build_task(recipe, minutes=minutes, seed=seed, rate=rate)
+    if start is not None:
+        task.start(start)
+    typer.echo(show(run(task, out, progress=True)))
+
+
 @app.command("new-model")
 def new_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package and the model, such as bird_ear.")],

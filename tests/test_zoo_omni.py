@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from mmkit import shipped
+from mmkit.zoo.audio.forward import Qwen2AudioForward
 from mmkit.zoo.omni import model as omni
-from mmkit.zoo.omni.batches import KINDS, Lessons, OmniForward, Sounds, pixel_values
+from mmkit.zoo.omni.batches import KINDS, BatchGenerator, OmniForward, Sounds, pixel_values
 from mmkit.zoo.scores import weights_hash
 from mmkit.zoo.vision.forward import MEAN, STD, QwenForward, patchify
 from mmkit.zoo.worlds import joint, shapes, speech
@@ -110,11 +111,12 @@ def test_the_eye_sees_what_its_donor_sees(made):
 
 
 def test_the_ear_hears_what_its_donor_hears(made):
-    from transformers import Qwen2AudioForConditionalGeneration
+    from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-    from mmkit.zoo.audio.qwen2_audio import PackedForward
-
-    donor = PackedForward(Qwen2AudioForConditionalGeneration.from_pretrained(shipped.resolve("tiny-qwen2-audio")))
+    folder = shipped.resolve("tiny-qwen2-audio")
+    donor = Qwen2AudioForward(
+        Qwen2AudioForConditionalGeneration.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    )
     mel = torch.randn(1, 80, 120, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         states, tokens = donor.encode(mel, torch.tensor([120]))
@@ -138,13 +140,13 @@ def test_the_packed_forward_equals_transformers(made, sounds, kind):
     """Each branch of a row, against the whole conversation given to the transformers model alone."""
     model, processor = made
     forward, rng = OmniForward(model), random.Random(KINDS.index(kind))
-    lessons = Lessons(
+    generator = BatchGenerator(
         processor.tokenizer, sounds, rng, np.random.default_rng(2), pictures=2 if kind == "pair" else 1
     )
     rows = 0
     while rows < 6:
         try:
-            batch = lessons.make(kind)
+            batch = generator.make(kind)
         except ValueError:  # a pair of pictures that no question tells apart leaves no row
             continue
         rows += 1

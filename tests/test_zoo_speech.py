@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 
 from mmkit import shipped
 from mmkit.errors import BackendMissing
-from mmkit.zoo.audio import evaluate as scores_speech
-from mmkit.zoo.audio import qwen2_audio, whisper
-from mmkit.zoo.audio import train as train_speech
+from mmkit.zoo.audio import batches, evaluate, forward, qwen2_audio, train, whisper
+from mmkit.zoo.audio.train import SpeechConfig
+from mmkit.zoo.packing import pack
+from mmkit.zoo.recipes import find_task
 from mmkit.zoo.scores import weights_hash
+from mmkit.zoo.training import Trainer
 from mmkit.zoo.worlds import speech
 from mmkit.zoo.worlds.speech import COMMANDS, DIGITS, SAMPLE_RATE, TEST_VOICES, TRAIN_VOICES, Truth, Voice
 
@@ -180,7 +182,7 @@ def small_corpus() -> speech.Clips:
     lengths = rng.integers(2_000, 8_000, 44)
     pcm = (rng.standard_normal(lengths.sum()) * 3000).astype(np.int16)
     voices = tuple(Voice("m1" if i < 22 else "f2", speed=100 if i < 22 else 240) for i in range(44))
-    words = tuple((word,) for word in train_speech.WORDS * 2)
+    words = tuple((word,) for word in train.WORDS * 2)
     return speech.Clips(pcm, np.cumsum([0, *lengths]), voices, words)
 
 
@@ -195,7 +197,7 @@ def test_clips_survive_saving_without_pickle(tmp_path):
 
 
 def test_sampler_tells_the_truth_about_what_it_joins():
-    sampler = train_speech.Sampler(small_corpus(), small_corpus(), np.random.default_rng(5))
+    sampler = batches.Sampler(small_corpus(), small_corpus(), np.random.default_rng(5))
     for _ in range(50):
         words = speech.random_digits(sampler.rng)[:3]
         wave, truth = sampler.joined(words)
@@ -223,78 +225,42 @@ def clips(rng) -> list:
 
 @pytest.fixture(scope="module")
 def qwen():
-    return train_speech.Qwen2AudioPupil(seed=1)
+    return train.Qwen2AudioTask(SpeechConfig(seed=1)).forward
 
 
 @pytest.fixture(scope="module")
 def listener():
-    return train_speech.WhisperPupil(seed=1)
+    return train.WhisperTask(SpeechConfig(seed=1)).forward
 
 
 def test_batch_log_mel_equals_the_published_extractor(clips, qwen, listener):
     waves = [wave for wave, _ in clips]
-    short, frames = train_speech.batch_log_mel(waves, qwen.filters)
+    short, frames = forward.batch_log_mel(waves, qwen.filters)
     for i, wave in enumerate(waves):
         want = qwen.processor.feature_extractor(
             wave, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
         )
         torch.testing.assert_close(short[i], want["input_features"][0, :, : short.shape[2]], rtol=0, atol=1e-6)
         assert frames[i] == want["attention_mask"].sum()
-    full, _ = train_speech.batch_log_mel(waves, listener.filters, listener.frames)
+    full, _ = forward.batch_log_mel(waves, listener.filters, listener.frames)
     want = listener.processor(audio=waves, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
     torch.testing.assert_close(full, want, rtol=0, atol=1e-6)
 
 
-@st.composite
-def rows(draw) -> list[tuple[qwen2_audio.Row, int]]:
-    ids = st.integers(7, 500)
-    found = []
-    for _ in range(draw(st.integers(1, 3))):
-        before, after = draw(st.lists(ids, max_size=3)), draw(st.lists(ids, max_size=3))
-        branch = st.tuples(st.lists(ids, min_size=1, max_size=3), st.lists(ids, min_size=1, max_size=3))
-        branches = tuple((tuple(q), tuple(a)) for q, a in draw(st.lists(branch, min_size=1, max_size=3)))
-        found.append((qwen2_audio.Row((*before, 5, *after), branches), draw(st.integers(1, 4))))
-    return found
-
-
-@given(rows())
-def test_a_packed_row_sees_what_its_branch_alone_would_see(found):
-    packed = qwen2_audio.pack([row for row, _ in found], [count for _, count in found], audio_id=5)
-    branch = 0
-    for r, (row, count) in enumerate(found):
-        at = row.prefix.index(5)
-        prefix = [*row.prefix[:at], *[5] * count, *row.prefix[at + 1 :]]
-        offset = len(prefix)
-        for question, answer in row.branches:
-            alone = [*prefix, *question, *answer]
-            for k in range(len(question) + len(answer)):
-                row_mask = packed.visible[r, 0, offset + k]
-                assert packed.ids[r][row_mask].tolist() == alone[: len(prefix) + k + 1]
-                assert packed.positions[r][row_mask].tolist() == list(range(len(prefix) + k + 1))
-            mine = packed.branch == branch
-            assert packed.target[mine].tolist() == list(answer)
-            first = r * packed.ids.shape[1] + offset + len(question) - 1
-            assert packed.place[mine].tolist() == [first + k for k in range(len(answer))]
-            offset += len(question) + len(answer)
-            branch += 1
-
-
 def test_packed_forward_equals_transformers(clips, qwen):
     asked = [("What is said?", "one one"), ("Is anyone speaking?", "yes")]
-    truths = [truth for _, truth in clips]
-    turned = [qwen.row_question_first("What is said?", "no speech", qwen2_audio.SYSTEM)]
-    chosen = [*(qwen.row(asked, qwen2_audio.SYSTEM) for _ in truths[:2]), *turned]
     with torch.inference_mode():
-        states, tokens = qwen.forward.encode(*train_speech.batch_log_mel([w for w, _ in clips], qwen.filters))
-        heard = qwen.forward.project(states)
-        packed = qwen2_audio.pack(chosen, tokens.tolist(), qwen.audio_id)
-        ours = qwen.forward(heard, tokens, packed)
-    branch = 0
+        states, tokens = qwen.encode(*forward.batch_log_mel([w for w, _ in clips], qwen.filters))
+        counts = tokens.tolist()
+        rows = [qwen.row(i, counts[i], asked, qwen2_audio.SYSTEM) for i in (0, 1)]
+        rows += [qwen.row(2, counts[2], [("", "no speech")], qwen2_audio.SYSTEM, before="What is said?")]
+        packed = pack(rows)
+        ours = qwen.logits(qwen.project(states), packed)
     sound, ask = {"type": "audio"}, [{"type": "text", "text": q} for q, _ in asked]
     contents = [[[sound, part] for part in ask]] * 2 + [[[ask[0], sound]]]
     replies = [[a for _, a in asked]] * 2 + [["no speech"]]
-    for (wave, _), messages, texts in zip(clips, contents, replies, strict=True):
-        for content, reply in zip(messages, texts, strict=True):
+    for row, ((wave, _), messages, texts) in enumerate(zip(clips, contents, replies, strict=True)):
+        for branch, (content, reply) in enumerate(zip(messages, texts, strict=True)):
             prompt = qwen.processor.apply_chat_template(
                 [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
             )
@@ -303,15 +269,14 @@ def test_packed_forward_equals_transformers(clips, qwen):
             )
             with torch.inference_mode():
                 want = qwen.model(**inputs).logits[0]
-            mine = ours[packed.branch == branch]
+            mine = ours[[owner[:2] == (row, branch) for owner in packed.owner]]
             torch.testing.assert_close(mine, want[-len(mine) - 1 : -1], rtol=0, atol=1e-5)
-            branch += 1
 
 
 def test_whisper_logits_equal_transformers(clips, listener):
     waves, truths = zip(*clips, strict=True)
     ids, target = listener.targets(truths)
-    features, _ = train_speech.batch_log_mel(waves, listener.filters, listener.frames)
+    features, _ = forward.batch_log_mel(waves, listener.filters, listener.frames)
     with torch.inference_mode():
         ours, _ = listener.logits(features, ids)
         want = listener.model(input_features=features, decoder_input_ids=ids).logits
@@ -322,12 +287,12 @@ def test_whisper_logits_equal_transformers(clips, listener):
 
 
 def test_greedy_answers_are_judged_as_generate_would(clips, listener):
-    """`right` compares teacher-forced argmax with the target: exactly when greedy decoding gives the target."""
-    features, _ = train_speech.batch_log_mel([w for w, _ in clips], listener.filters, listener.frames)
+    """`judge` compares teacher-forced argmax with the target: exactly when greedy decoding gives the target."""
+    features, _ = forward.batch_log_mel([w for w, _ in clips], listener.filters, listener.frames)
     generated = listener.model.generate(features, language="en", task="transcribe", max_new_tokens=8)
     texts = listener.tokenizer.batch_decode(generated, skip_special_tokens=True)
     want = [text == truth.spoken for text, (_, truth) in zip(texts, clips, strict=True)]
-    assert listener.right(clips)["transcribe"] == want
+    assert listener.judge(clips)["transcribe"] == want
 
 
 # Tokenizers, processors, folders
@@ -342,7 +307,7 @@ def test_tokenizers_can_write_any_text(qwen, listener, text):
     assert listener.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
 
 
-@pytest.mark.parametrize("word", train_speech.WORDS)
+@pytest.mark.parametrize("word", train.WORDS)
 def test_a_word_that_is_an_answer_is_one_token(qwen, listener, word):
     for tokenizer in (qwen.tokenizer, listener.tokenizer):
         assert len(tokenizer(word, add_special_tokens=False)["input_ids"]) == 1
@@ -354,15 +319,15 @@ def test_a_word_that_is_an_answer_is_one_token(qwen, listener, word):
 def test_a_saved_folder_is_small_and_loads_unchanged(name, tmp_path, clips):
     from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration, WhisperForConditionalGeneration
 
-    pupil = train_speech.PUPILS[name](seed=2)
-    pupil.save(tmp_path)
+    task = find_task(name)(SpeechConfig(seed=2))
+    task.save(tmp_path)
     size = sum(file.stat().st_size for file in tmp_path.iterdir())
     assert size <= 6_000_000
     kind = Qwen2AudioForConditionalGeneration if "qwen2" in name else WhisperForConditionalGeneration
     model, info = kind.from_pretrained(tmp_path, output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
-    for key, value in pupil.model.state_dict().items():
+    for key, value in task.model.state_dict().items():
         torch.testing.assert_close(model.state_dict()[key], value, rtol=0, atol=0)
     processor = AutoProcessor.from_pretrained(tmp_path)
     template = processor if "qwen2" in name else processor.tokenizer  # WhisperProcessor keeps none of its own
@@ -378,7 +343,7 @@ def test_a_saved_folder_is_small_and_loads_unchanged(name, tmp_path, clips):
 def test_weights_carry_the_names_that_vllm_reads(tmp_path, qwen):
     from safetensors import safe_open
 
-    qwen.save(tmp_path)
+    qwen2_audio.save(qwen.model, qwen.processor, tmp_path)
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         names = set(file.keys())
     assert "language_model.model.embed_tokens.weight" in names
@@ -386,10 +351,10 @@ def test_weights_carry_the_names_that_vllm_reads(tmp_path, qwen):
 
 
 def test_tiny_whisper_can_begin_with_the_encoder_of_tiny_qwen2_audio(tmp_path, qwen, clips):
-    qwen.save(tmp_path)
-    pupil = train_speech.WhisperPupil(seed=3)
-    pupil.begin_with(tmp_path)
-    ours, theirs = pupil.model.model.encoder.state_dict(), qwen.model.model.audio_tower.state_dict()
+    qwen2_audio.save(qwen.model, qwen.processor, tmp_path)
+    task = train.WhisperTask(SpeechConfig(seed=3))
+    task.start(tmp_path)
+    ours, theirs = task.model.model.encoder.state_dict(), qwen.model.model.audio_tower.state_dict()
     torch.testing.assert_close(ours["layers.2.fc1.weight"], theirs["layers.2.fc1.weight"], rtol=0, atol=0)
     assert len(ours["embed_positions.weight"]) == 250
 
@@ -397,44 +362,44 @@ def test_tiny_whisper_can_begin_with_the_encoder_of_tiny_qwen2_audio(tmp_path, q
 def test_both_models_are_saved_with_one_encoder(tmp_path, clips):
     from transformers import WhisperForConditionalGeneration
 
-    pupil = train_speech.BothPupils(seed=4)
-    found = pupil.right(clips)
+    task = train.SpeechPairTask(SpeechConfig(seed=4))
+    found = task.judge(clips)
     assert len(found["whisper"]) == len(found["transcribe"]) == 3
-    alone, _, _ = train_speech.Qwen2AudioPupil(seed=4).loss(clips, np.random.default_rng(0), 0.0)
-    both, _, _ = pupil.loss(clips, np.random.default_rng(0), 0.0)
-    assert both > alone + 1, "tiny-whisper's loss is missing"
-    pupil.save(tmp_path / "tiny-qwen2-audio")
+    batch = batches.question_batch(task.forward, clips, np.random.default_rng(0))
+    _, alone = train.Qwen2AudioTask(SpeechConfig(seed=4)).loss(batch, 0.0)
+    _, both = task.loss(batch, 0.0)
+    assert both["answer"] > alone["answer"] + 1, "tiny-whisper's loss is missing"
+    task.save(tmp_path)
     saved = WhisperForConditionalGeneration.from_pretrained(tmp_path / "tiny-whisper").model.encoder
-    tower = pupil.model.model.audio_tower
+    tower = task.forward.model.model.audio_tower
     for name, tensor in tower.layers.state_dict().items():
         torch.testing.assert_close(saved.layers.state_dict()[name], tensor, rtol=0, atol=0)
-    again = train_speech.WhisperPupil(seed=5)
-    again.begin_with(tmp_path / "tiny-whisper")
-    assert again.right(clips) == {"transcribe": found["whisper"]}
+    again = train.SpeechPairTask(SpeechConfig(seed=5))
+    again.start(tmp_path)
+    assert again.judge(clips) == found
 
 
 # Training
 
 
-@pytest.mark.parametrize("name", train_speech.RECIPES)
-def test_a_few_steps_learn_one_batch(name):
-    """Mutation check: with the optimisers' step left out, the loss does not move and this fails."""
-    rng = np.random.default_rng(0)
-    sampler = train_speech.Sampler(small_corpus(), small_corpus(), rng)
-    clips = sorted((sampler.draw() for _ in range(16)), key=lambda clip: len(clip[0]))[:4]
-    pupil = train_speech.PUPILS[name](seed=0)
-    recipe = train_speech.Recipe(steps=12, warm_up=1)
-    steerers = train_speech.optimizers(pupil.model, recipe)
-    losses = []
-    for _ in range(12):
-        loss, heard, lengths = pupil.loss(clips, np.random.default_rng(1), 0.0)
-        pupil.model.zero_grad()
-        loss.backward()
-        for optimizer, _ in steerers:
-            optimizer.step()
-        losses.append(loss.item())
-        assert heard.shape[0] == 4
-        assert (lengths <= heard.shape[1]).all()
+class OneBatch:
+    """A sampler that always gives the same clips."""
+
+    def __init__(self):
+        sampler = batches.Sampler(small_corpus(), small_corpus(), np.random.default_rng(0))
+        self.clips = sorted((sampler.draw() for _ in range(16)), key=lambda clip: len(clip[0]))[:4]
+
+    def batches(self, size, count=4):
+        return [self.clips] * count
+
+
+@pytest.mark.parametrize("name", ["tiny-speech", "tiny-qwen2-audio", "tiny-whisper"])
+def test_a_few_steps_learn_one_batch(name, tmp_path, monkeypatch):
+    """Mutation check: with the optimizers' step left out, the loss does not move and this fails."""
+    kind = find_task(name)
+    monkeypatch.setattr(kind, "sampler", OneBatch())
+    trainer = Trainer(kind(SpeechConfig(steps=100, warm_up=1)), tmp_path / "m")
+    losses = [trainer.advance()["answer"] for _ in range(12)]
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -442,27 +407,11 @@ def test_traits_loss_counts_what_is_known_within_each_clip():
     truths = [Truth(("one",), "fast", None), Truth(sound="beep"), Truth(("go",), "slow", "high")]
     lengths = torch.tensor([3, 5, 2])
     scores = torch.zeros(3, 5, 4)
-    assert train_speech.traits_loss(scores, lengths, truths).item() == pytest.approx(2 * np.log(2))
+    assert train.traits_loss(scores, lengths, truths).item() == pytest.approx(2 * np.log(2))
     scores[0, :3, 1] = scores[2, :2, 0] = scores[2, :2, 3] = 30  # fast; slow and high
     scores[0, 3:, 0] = scores[2, 2:, 1] = 300  # after the end
-    assert train_speech.traits_loss(scores, lengths, truths).item() < 1e-6
-    assert train_speech.traits_loss(scores, lengths, truths[1:2] * 3) == 0
-
-
-def test_every_weight_is_trained_by_one_optimiser_only(qwen):
-    steerers = train_speech.optimizers(qwen.model, train_speech.Recipe(steps=1))
-    held = [id(p) for optimizer, _ in steerers for group in optimizer.param_groups for p in group["params"]]
-    assert len(held) == len(set(held))
-    frozen = [name for name, p in qwen.model.named_parameters() if id(p) not in held]
-    assert frozen == ["model.audio_tower.embed_positions.weight"]
-
-
-def test_the_rate_climbs_then_falls():
-    recipe = train_speech.Recipe(steps=1000)
-    rates = [train_speech.rate_at(step / 1000, step, recipe) for step in range(1000)]
-    assert np.argmax(rates) in range(90, 110)
-    assert max(rates) <= 1
-    assert 0.01 < rates[-1] < 0.03
+    assert train.traits_loss(scores, lengths, truths).item() < 1e-6
+    assert train.traits_loss(scores, lengths, truths[1:2] * 3) == 0
 
 
 # Scores
@@ -471,19 +420,19 @@ def test_the_rate_climbs_then_falls():
 def test_scores_count_exact_answers(listener, monkeypatch):
     clips = [(np.zeros(n, np.float32), Truth(("one",))) for n in (3_000, 1_000, 2_000)]
     clips += [(np.zeros(500, np.float32), Truth(("go",))), (np.zeros(500, np.float32), Truth(sound="beep"))]
-    monkeypatch.setattr(listener, "right", lambda batch: {"transcribe": [len(w) > 1_000 for w, _ in batch]})
-    scores = scores_speech.score(listener, clips, batch=2)
+    monkeypatch.setattr(listener, "judge", lambda batch: {"transcribe": [len(w) > 1_000 for w, _ in batch]})
+    scores = evaluate.score(listener, clips, batch=2)
     assert scores["digit strings"] == {"transcribe": 0.6667}
     assert scores["command words"] == scores["simple sounds"] == {"transcribe": 0.0}
-    shown = scores_speech.summary({"clean": scores, "noise at 15 dB": scores})
+    shown = evaluate.summary({"clean": scores, "noise at 15 dB": scores})
     assert shown["digit strings, noise at 15 dB"] == 0.6667
     assert list(shown)[:2] == ["digit strings", "command words"]
 
 
 def test_sounds_for_the_scores_are_not_those_of_the_training(rng):
-    told = {truth.sound for _, truth in scores_speech.simple_sounds(None, per_sound=2)}
+    told = {truth.sound for _, truth in evaluate.simple_sounds(None, per_sound=2)}
     assert told == set(speech.SOUNDS)
-    noisy = [wave for wave, _ in scores_speech.simple_sounds(10.0, per_sound=2)]
+    noisy = [wave for wave, _ in evaluate.simple_sounds(10.0, per_sound=2)]
     assert all(np.abs(wave).max() > 0 for wave in noisy)
 
 

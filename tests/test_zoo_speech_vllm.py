@@ -13,7 +13,7 @@ import pytest
 from mmkit import shipped
 from mmkit.audio import Clip
 from mmkit.preprocessor import MultiModalSample
-from mmkit.zoo.audio.train import held_out
+from mmkit.zoo.audio.evaluate import held_out
 from mmkit.zoo.audio.whisper import PROMPT
 from mmkit.zoo.worlds import speech
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mmkit.zoo.vision import batches as lessons
-from mmkit.zoo.vision import train as train_vision
+from mmkit.zoo.packing import Placeholder, Row, pack
+from mmkit.zoo.vision import batches
 from mmkit.zoo.vision.conversation import Writer, reword, rows_about, sample_system
-from mmkit.zoo.vision.forward import MERGE, QwenForward, Row, Vision, exact, pack, patchify
+from mmkit.zoo.vision.forward import MERGE, QwenForward, patchify
 from mmkit.zoo.vision.model import MAX_FRAMES, build_model, build_processor, save, train_tokenizer
+from mmkit.zoo.vision.train import VisionConfig, VisionTask
 from mmkit.zoo.worlds import charts, shapes
 
 
@@ -47,7 +48,7 @@ def transformers_logits(model, processor, messages, images=None, videos=None):
         return inputs["input_ids"][0], model(**inputs).logits[0]
 
 
-def assert_same(model, processor, row, blocks, messages, images=None, videos=None):
+def assert_same(model, processor, row, items, messages, images=None, videos=None):
     """The one branch of `row` predicts what transformers predicts at the same tokens."""
     forward = QwenForward(model)
     packed = pack([row])
@@ -55,7 +56,7 @@ def assert_same(model, processor, row, blocks, messages, images=None, videos=Non
     length = packed.ids.shape[1]
     assert packed.ids[0].tolist() == ids[:length].tolist()
     with torch.no_grad():
-        ours = forward(blocks(forward), packed)
+        ours = forward(items(forward), packed)
     # float32: two orders of the same sums
     torch.testing.assert_close(ours, oracle[packed.queries], rtol=0, atol=1e-4)
 
@@ -83,9 +84,9 @@ def test_one_image_equals_transformers(model, processor, system, size):
     picture = shapes.draw_scene(scene, np.random.default_rng(0))
     patches, grid = patchify(picture[None])
     writer = Writer(processor.tokenizer)
-    visions = [Vision((1, grid[0] // MERGE, grid[1] // MERGE), writer.image_token)]
+    placeholders = [Placeholder((1, grid[0] // MERGE, grid[1] // MERGE), writer.image_token)]
     turns = [("What is this?", "a red circle"), ("How many shapes are there?", "one")]
-    row = Row(writer.prefix(visions, system), [writer.turns(turns)], [0])
+    row = Row(writer.prefix(placeholders, system), [writer.turns(turns)], [0])
     messages = [message("system", text(system))] if system else []
     messages += [
         message("user", IMAGE, text(turns[0][0])),
@@ -103,8 +104,8 @@ def test_two_images_of_different_sizes_with_the_text_first_equal_transformers(mo
     pictures = [shapes.draw_scene(shapes.sample_scene(rng, *size), noise) for size in ((112, 112), (224, 150))]
     seen = [patchify(picture[None]) for picture in pictures]
     writer = Writer(processor.tokenizer)
-    visions = [Vision((1, gh // MERGE, gw // MERGE), writer.image_token) for _, (gh, gw) in seen]
-    prefix = writer.prefix(visions, None, (("Hello.", "Hi!"),), "Which has more shapes?\n")
+    placeholders = [Placeholder((1, gh // MERGE, gw // MERGE), writer.image_token) for _, (gh, gw) in seen]
+    prefix = writer.prefix(placeholders, None, (("Hello.", "Hi!"),), "Which has more shapes?\n")
     row = Row(prefix, [writer.turns([("", "second")])], [0, 1])
     messages = [
         message("user", text("Hello.")),
@@ -124,8 +125,8 @@ def test_a_clip_equals_transformers(model, processor, frames):
     video = shapes.draw_clip(clip, np.random.default_rng(2))
     patches, grid = patchify(video, temporal=2)
     writer = Writer(processor.tokenizer)
-    visions = [Vision((frames // 2, grid[0] // MERGE, grid[1] // MERGE), writer.video_token)]
-    row = Row(writer.prefix(visions), [writer.turns([("What moves?", "circle")])], [0])
+    placeholders = [Placeholder((frames // 2, grid[0] // MERGE, grid[1] // MERGE), writer.video_token)]
+    row = Row(writer.prefix(placeholders), [writer.turns([("What moves?", "circle")])], [0])
     messages = [message("user", VIDEO, text("What moves?")), message("assistant", text("circle"))]
     assert_same(model, processor, row, lambda f: [f.vision(patches, grid).flatten(0, 1)], messages, videos=[video])
 
@@ -136,25 +137,16 @@ def test_branches_do_not_see_each_other(model, processor):
     scene = shapes.sample_scene(rng, count=3)
     patches, grid = patchify(shapes.draw_scene(scene, np.random.default_rng(0))[None])
     writer, forward = Writer(processor.tokenizer), QwenForward(model)
-    visions = [Vision((1, grid[0] // MERGE, grid[1] // MERGE), writer.image_token)]
-    asked = lessons.ask_all(rng, scene, 6)
-    together, questions = rows_about(rng, writer, asked, visions, [0], plain=True)
-    alone = [rows_about(rng, writer, [question], visions, [0], plain=True)[0][0] for question in asked]
+    placeholders = [Placeholder((1, grid[0] // MERGE, grid[1] // MERGE), writer.image_token)]
+    asked = batches.ask_all(rng, scene, 6)
+    together, questions = rows_about(rng, writer, asked, placeholders, [0], plain=True)
+    alone = [rows_about(rng, writer, [question], placeholders, [0], plain=True)[0][0] for question in asked]
     with torch.no_grad():
-        blocks = list(forward.vision(patches, grid))
-        one = forward(blocks, pack(together))
-        many = forward(blocks, pack(alone))
+        items = list(forward.vision(patches, grid))
+        one = forward(items, pack(together))
+        many = forward(items, pack(alone))
     assert len(questions[0]) == len(asked) == 6
     torch.testing.assert_close(one, many, rtol=0, atol=1e-4)
-
-
-def test_exact_wants_every_token():
-    class Packed:
-        owner = ((0, 0, 1), (0, 0, 1), (0, 1, 1))
-        targets = torch.tensor([1, 2, 0])
-
-    logits = torch.eye(3)[torch.tensor([1, 0, 0])]
-    assert exact(logits, Packed) == {(0, 0, 1): False, (0, 1, 1): True}
 
 
 @pytest.mark.parametrize(
@@ -183,15 +175,14 @@ def test_turns_are_encoded_as_the_chat_template_writes_them(processor):
         assert ids == processor.tokenizer(whole)["input_ids"]
 
 
-def test_every_kind_of_batch_can_be_made_and_learnt(processor, tmp_path):
-    settings = train_vision.Settings(images=6, questions=3)
-    trainer = train_vision.Trainer(settings, tmp_path / "model")
-    source = lessons.Lessons(trainer.writer, random.Random(0), np.random.default_rng(0), 6, 3)
-    for kind in lessons.KINDS:
+def test_every_kind_of_batch_can_be_made_and_learned():
+    task = VisionTask(VisionConfig(images=6, questions=3))
+    source = batches.BatchGenerator(task.writer, random.Random(0), np.random.default_rng(0), 6, 3)
+    for kind in batches.KINDS:
         batch = source.make(kind)
-        loss, answers, _ = trainer.loss(batch, 0.5)
+        loss, shown = task.loss(batch, 0.5)
         loss.backward()
-        assert 0 < answers < 20
+        assert 0 < shown["answer"] < 20
         assert sum(len(turns) for row in batch.questions for turns in row) > 0
 
 
@@ -216,12 +207,12 @@ def test_marks_lie_on_what_they_name():
     for _ in range(30):
         scene = shapes.sample_scene(rng, count=2)
         picture = shapes.draw_scene(scene, noise).astype(int)
-        for shape, (x, y, *_) in zip(scene.shapes, lessons.scene_marks(scene), strict=True):
+        for shape, (x, y, *_) in zip(scene.shapes, batches.scene_marks(scene), strict=True):
             seen = picture[int(y * scene.height), int(x * scene.width)]
             assert np.abs(seen - shape.rgb).max() <= 20
     for _ in range(30):
         chart = charts.sample_chart(rng)
         picture = charts.draw_chart(chart, noise).astype(int)
-        for bar, (x, y, *_) in zip(chart.bars, lessons.chart_marks(chart), strict=True):
+        for bar, (x, y, *_) in zip(chart.bars, batches.chart_marks(chart), strict=True):
             seen = picture[int(y * chart.height), int(x * chart.width)]
             assert np.abs(seen - bar.rgb).max() <= 20

@@ -11,29 +11,50 @@ Needs espeak-ng the first time, to speak the reserved clips.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mmkit.zoo.audio.train import PUPILS, Qwen2AudioPupil, WhisperPupil, held_out
-from mmkit.zoo.worlds.speech import CACHE, DIGITS, MAKERS, QUESTIONS, Disturbance, Truth, disturb, reserved_clips
+from mmkit.zoo.audio.forward import Heard, Qwen2AudioForward, WhisperForward
+from mmkit.zoo.worlds.speech import (
+    CACHE,
+    DIGITS,
+    MAKERS,
+    QUESTIONS,
+    Clips,
+    Disturbance,
+    Truth,
+    disturb,
+    reserved_clips,
+)
 
+Forward = Qwen2AudioForward | WhisperForward
 NOISE = 15.0  # decibels between speech and noise, the moderate case
 PER_SOUND = 50
 CONDITIONS = {"clean": None, f"noise at {NOISE:.0f} dB": NOISE}
 
 
-def load(folder: Path) -> Qwen2AudioPupil | WhisperPupil:
+def load(folder: Path) -> Forward:
     """A saved model, ready to be asked in batches."""
-    kind = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
-    pupil = PUPILS["tiny-whisper" if kind == "whisper" else "tiny-qwen2-audio"](seed=0)
-    pupil.model.load_state_dict(type(pupil.model).from_pretrained(folder).state_dict())
-    pupil.model.eval()
-    return pupil
+    from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration, WhisperForConditionalGeneration
+
+    processor = AutoProcessor.from_pretrained(folder)
+    if json.loads((folder / "config.json").read_text("utf-8"))["model_type"] == "whisper":
+        return WhisperForward(WhisperForConditionalGeneration.from_pretrained(folder).eval(), processor)
+    return Qwen2AudioForward(Qwen2AudioForConditionalGeneration.from_pretrained(folder).eval(), processor)
 
 
-def simple_sounds(snr: float | None, per_sound: int = PER_SOUND) -> list[tuple[np.ndarray, Truth]]:
+def held_out(clips: Clips, snr: float | None, count: int | None = None) -> list[Heard]:
+    """Clips with silence around, clean or with noise at snr decibels; the same at every call."""
+    rng = np.random.default_rng(11)
+    chosen = range(len(clips)) if count is None else np.linspace(0, len(clips) - 1, count).astype(int)
+    how = Disturbance(lead=0.15, tail=0.25, gain=0.7, snr=snr, tilt=0.5)
+    return [(disturb(clips.wave(int(i)), how, rng), clips.truth(int(i))) for i in chosen]
+
+
+def simple_sounds(snr: float | None, per_sound: int = PER_SOUND) -> list[Heard]:
     """Sounds of a seed that training never draws, with silence around, and noise where snr is given."""
     rng = np.random.default_rng(77)
     how = Disturbance(lead=0.15, tail=0.25, gain=0.7, snr=snr, tilt=0.5)
@@ -49,15 +70,23 @@ def kind_of(truth: Truth) -> str:
     return "digit strings" if truth.words[0] in DIGITS else "command words"
 
 
-def score(pupil: Qwen2AudioPupil | WhisperPupil, clips: list, batch: int = 25) -> dict[str, dict[str, float]]:
+def judge(forward: Forward, clips: Sequence[Heard], batch: int = 25) -> dict[str, list[bool]]:
+    """For each kind of question: is the greedy answer right, clip by clip?"""
+    found: dict[str, list[bool]] = {}
+    for i in range(0, len(clips), batch):
+        for task, hits in forward.judge(clips[i : i + batch]).items():
+            found.setdefault(task, []).extend(hits)
+    return found
+
+
+def score(forward: Forward, clips: Sequence[Heard], batch: int = 25) -> dict[str, dict[str, float]]:
     """Share of exact answers: kind of clip -> kind of question -> share."""
-    found: dict[str, dict[str, list[bool]]] = {}
+    shown = {}
     for kind in ("digit strings", "command words", "simple sounds"):
         mine = sorted((clip for clip in clips if kind_of(clip[1]) == kind), key=lambda clip: len(clip[0]))
-        for i in range(0, len(mine), batch):
-            for task, hits in pupil.right(mine[i : i + batch]).items():
-                found.setdefault(kind, {}).setdefault(task, []).extend(hits)
-    return {kind: {t: round(float(np.mean(h)), 4) for t, h in tasks.items()} for kind, tasks in found.items()}
+        found = judge(forward, mine, batch)
+        shown[kind] = {task: round(float(np.mean(hits)), 4) for task, hits in found.items()}
+    return shown
 
 
 def summary(scores: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
@@ -80,8 +109,8 @@ def summary(scores: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
 def measure(folder: Path, cache: Path = CACHE) -> dict:
     """All scores of one model folder; under a minute on one core."""
     torch.set_num_threads(1)
-    pupil, clips = load(Path(folder)), reserved_clips(cache)
-    scores = {name: score(pupil, held_out(clips, snr) + simple_sounds(snr)) for name, snr in CONDITIONS.items()}
+    forward, clips = load(Path(folder)), reserved_clips(cache)
+    scores = {name: score(forward, held_out(clips, snr) + simple_sounds(snr)) for name, snr in CONDITIONS.items()}
     told = f"{len(clips)} clips of voices never trained on, {PER_SOUND * len(MAKERS)} simple sounds; greedy, exact"
     asked = [task for task in QUESTIONS if task in scores["clean"]["digit strings"]]
     return {"measured": told, "questions": asked, "summary": summary(scores), "scores": scores}

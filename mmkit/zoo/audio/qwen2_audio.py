@@ -6,21 +6,18 @@
     -> in place of <|AUDIO|> in the prompt -> 2 decoder layers -> answer
 
 Follows transformers' Qwen2Audio classes; the chat template is the published model's. The window is 30 s, since
-vLLM 0.32 fixes it at 3,000 frames. `PackedForward` computes the same on short clips, in batches and with several
-questions a clip: what training needs. Leaves out the training itself (train.py).
+vLLM 0.32 fixes it at 3,000 frames. Leaves out the batched forward (forward.py) and the training (train.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from mmkit.zoo.worlds.speech import COMMANDS, DIGITS, QUESTIONS, SOUNDS
 
@@ -159,160 +156,3 @@ def save(model: Any, processor: Any, folder: str | Path) -> None:
     save_file(weights, file, metadata={"format": "pt"})
     for path in folder.iterdir():
         path.chmod(0o644)
-
-
-# Training: one clip is heard once and answers several questions, each of which sees the clip but not the others.
-
-
-@dataclass(frozen=True)
-class Row:
-    """One clip's tokens.  The placeholder stands once in prefix; it is repeated for the clip's length.
-
-    prefix: token ids up to the question.  branches: (question ids, answer ids), the answer ends with STOP.
-    """
-
-    prefix: tuple[int, ...]
-    branches: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Rows as tensors; B rows of L tokens, A tokens that are answers.
-
-    ids, positions: (B, L).  visible: (B, 1, L, L) may the token of a row look at that of a column?
-    place: (A,) index into B * L of the token that must predict;  target: (A,) what it must predict.
-    branch: (A,) number of the branch of each target, counted over all rows.
-    """
-
-    ids: Tensor
-    positions: Tensor
-    visible: Tensor
-    place: Tensor
-    target: Tensor
-    branch: Tensor
-
-
-def pack(rows: Sequence[Row], audio_tokens: Sequence[int], audio_id: int) -> Packed:
-    """Lay each row out as prefix, then its branches one after another, all starting at the same position."""
-    laid, branch = [], 0
-    for row, count in zip(rows, audio_tokens, strict=True):
-        at = row.prefix.index(audio_id)
-        prefix = [*row.prefix[:at], *[audio_id] * count, *row.prefix[at + 1 :]]
-        ids, positions = prefix, list(range(len(prefix)))
-        segment, target, owner = [0] * len(prefix), [-1] * len(prefix), [-1] * len(prefix)
-        for k, (question, answer) in enumerate(row.branches):
-            ids = [*ids, *question, *answer]
-            size = len(question) + len(answer)
-            positions += range(len(prefix), len(prefix) + size)
-            segment += [k + 1] * size
-            target += [-1] * (len(question) - 1) + [*answer, -1]
-            owner += [branch] * size
-            branch += 1
-        laid.append((ids, positions, segment, target, owner))
-    longest = max(len(ids) for ids, *_ in laid)
-
-    def table(column: int, fill: int) -> Tensor:
-        return torch.tensor([row[column] + [fill] * (longest - len(row[column])) for row in laid])
-
-    segment, target, owner = table(2, -1), table(3, -1).flatten(), table(4, -1).flatten()
-    mine, theirs = segment[:, :, None], segment[:, None, :]  # (B, L, 1), (B, 1, L)
-    earlier = torch.ones(longest, longest, dtype=torch.bool).tril()
-    visible = ((mine == theirs) | (theirs == 0)) & earlier
-    place = (target >= 0).nonzero().squeeze(1)
-    return Packed(table(0, 0), table(1, 0), visible[:, None], place, target[place], owner[place])
-
-
-def audio_lengths(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Frames of a clip -> length after the second convolution, and number of audio tokens.
-
-    >>> audio_lengths(torch.tensor([100]))
-    (tensor([50]), tensor([25]))
-    """
-    halved = (frames - 1) // 2 + 1
-    return halved, (halved - 2) // 2 + 1
-
-
-class PackedForward(nn.Module):
-    """The forward of Qwen2AudioForConditionalGeneration on short features and packed rows.
-
-    Uses the model's own parameters. Frames beyond a clip are masked in attention, so that cutting the 30 s
-    window short changes nothing (at least 4 frames of silence must follow the longest clip).
-    """
-
-    def __init__(self, model: Any):
-        super().__init__()
-        self.model = model
-
-    def encode(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """features: (B, n_mels, T), T a multiple of 4; frames: (B,) of them valid.
-
-        Returns the encoder's states (B, T / 2, d) and the number of audio tokens (B,).
-        """
-        halved, tokens = audio_lengths(frames)
-        valid = torch.arange(features.shape[2] // 2) < halved[:, None]
-        return encoder_layers(self.model.model.audio_tower, features, valid[:, None, None, :]), tokens
-
-    def project(self, states: Tensor) -> Tensor:
-        """Means of pairs of states, normalised and projected: audio embeddings (B, T / 4, hidden)."""
-        pooled = F.avg_pool1d(states.transpose(1, 2), 2).transpose(1, 2)
-        return self.model.model.multi_modal_projector(self.model.model.audio_tower.layer_norm(pooled))
-
-    def forward(self, heard: Tensor, tokens: Tensor, packed: Packed) -> Tensor:
-        """heard: from `project`; tokens: from `encode`.  Returns logits (A, vocabulary) for packed.target."""
-        embedded = self.model.model.language_model.embed_tokens(packed.ids)
-        slots = (packed.ids == self.model.config.audio_token_id)[..., None]
-        valid = torch.arange(heard.shape[1]) < tokens[:, None]
-        x = embedded.masked_scatter(slots, heard[valid])
-        x = decode(self.model.model.language_model, x, packed.positions, packed.visible)
-        return self.model.lm_head(x.flatten(0, 1)[packed.place])
-
-
-def decode(decoder: Any, x: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
-    """The layers of a Qwen2 decoder over embeddings x (B, L, hidden).
-
-    positions: (B, L).  visible: (B, 1, L, L), may the token of a row look at that of a column?
-    Returns the last hidden states (B, L, hidden).
-    """
-    cos, sin = (part[:, None] for part in decoder.rotary_emb(x, positions))
-    for layer in decoder.layers:
-        attention, y = layer.self_attn, layer.input_layernorm(x)
-        q, k, v = (
-            proj(y).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
-            for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        q, k = (z * cos + rotate_half(z) * sin for z in (q, k))
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, enable_gqa=True)
-        x = x + attention.o_proj(mixed.transpose(1, 2).flatten(2))
-        x = x + layer.mlp(layer.post_attention_layernorm(x))
-    return decoder.norm(x)
-
-
-def encoder_layers(tower: Any, features: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Convolutions, positions and layers of a Whisper-like encoder, for windows of any length.
-
-    tower: transformers' Qwen2AudioEncoder or WhisperEncoder, whose own forward insists on the full window.
-    features: (B, n_mels, T).  visible: mask that broadcasts to (B, heads, T / 2, T / 2).  Returns (B, T / 2, d).
-    """
-    x = F.gelu(tower.conv2(F.gelu(tower.conv1(features)))).transpose(1, 2)
-    x = x + tower.embed_positions.weight[: x.shape[1]]
-    for layer in tower.layers:
-        attention, y = layer.self_attn, layer.self_attn_layer_norm(x)
-        q, k, v = (
-            split_heads(proj(y), attention.num_heads)
-            for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        x = x + attention.out_proj(mixed.transpose(1, 2).flatten(2))
-        x = x + layer.fc2(F.gelu(layer.fc1(layer.final_layer_norm(x))))
-    return x
-
-
-def split_heads(x: Tensor, heads: int) -> Tensor:
-    """(B, L, heads * size) -> (B, heads, L, size)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def rotate_half(x: Tensor) -> Tensor:
-    """(a, b) -> (-b, a), halves of the last axis: rotary position embedding's quarter turn."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((-b, a), dim=-1)

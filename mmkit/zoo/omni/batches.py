@@ -1,9 +1,9 @@
 """Batches for training and measuring tiny-omni: pictures, clips, and conversations about one or both.
 
-    Lessons.make("image" | "audio" | "joint" | "pair") -> Batch (pixel values, log-mels, packed conversations)
+    BatchGenerator.make("image" | "audio" | "joint" | "pair") -> Batch (pixel values, log-mels, packed questions)
 
-Several questions about the same items share them: each is a branch that sees the items and itself. The packing is
-tiny-qwen2-vl's; of its three position axes the last counts tokens one by one, which is what this decoder wants.
+Several questions about the same items share them: each is a branch that sees the items and itself. Of the
+packing's three position axes the last counts tokens one by one, which is what this decoder wants.
 Leaves out the losses (train.py) and the counting of right answers (evaluate.py).
 """
 
@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmkit.zoo.audio.qwen2_audio import decode
-from mmkit.zoo.audio.train import HOP, batch_log_mel, random_curves
+from mmkit.zoo.audio.batches import random_curves
+from mmkit.zoo.audio.forward import HOP, batch_log_mel
+from mmkit.zoo.packing import Packed, Placeholder, Row, answer_logits, pack
 from mmkit.zoo.vision.batches import ask_all, ask_both, sample_phrasing, sample_size
 from mmkit.zoo.vision.conversation import SEPARATORS, reword, sample_system
-from mmkit.zoo.vision.forward import MEAN, STD, Packed, Row, Vision, pack
+from mmkit.zoo.vision.forward import MEAN, STD
 from mmkit.zoo.worlds import shapes, speech
 from mmkit.zoo.worlds.joint import AUDIO_KINDS, JOINT_KINDS, MOST_DIGITS, WORDS, ask_clip, ask_joint, spoken_word
 from mmkit.zoo.worlds.shapes import NUMBER_WORDS, Question
@@ -110,7 +110,7 @@ class Sounds:
         return np.pad(wave, (0, -len(wave) % WHOLE))  # to whole tokens, as the processor does
 
 
-class Lessons:
+class BatchGenerator:
     """An endless source of batches.
 
     rng draws scenes and wordings, noise draws grain.  pictures: in a batch of "image" or "joint".
@@ -172,11 +172,11 @@ class Lessons:
             return []
         if not self._plain:
             items = rng.sample(items, len(items)) if {m for m, _ in items} == {"image", "audio"} else items
-        pieces: list[list[int] | Vision] = []
+        pieces: list[int | Placeholder] = []
         for modality, number in items:
             length = 16 if modality == "image" else frames[number] // 4
-            pieces.append(Vision((1, 1, length), self.image_id if modality == "image" else self.audio_id))
-        blocks = [number if modality == "image" else first + number for modality, number in items]
+            pieces.append(Placeholder((1, 1, length), self.image_id if modality == "image" else self.audio_id))
+        sources = [number if modality == "image" else first + number for modality, number in items]
         say = (lambda text: text) if self._plain else (lambda text: reword(rng, text))
         separator = "" if self._plain else rng.choice(SEPARATORS)
         system = None if self._plain else sample_system(rng)
@@ -187,12 +187,12 @@ class Lessons:
             question = rng.choice(about)
             prefix = [*start, *self.encode(say(question.text) + separator), *pieces]
             branch = [(self.encode(turn), False), (self.encode(f"{question.answer}<|im_end|>"), True)]
-            return [(Row(prefix, [branch], blocks), [question])]
+            return [(Row(prefix, [branch], sources), [question])]
         branches = [
             [(self.encode(separator + say(q.text) + turn), False), (self.encode(f"{q.answer}<|im_end|>"), True)]
             for q in about
         ]
-        return [(Row([*start, *pieces], branches, blocks), about)]
+        return [(Row([*start, *pieces], branches, sources), about)]
 
     def _phrasing(self) -> int | None:
         return sample_phrasing(self.rng, self._plain)
@@ -263,7 +263,7 @@ def filters() -> Tensor:
 class OmniForward(nn.Module):
     """The forward of an OmniForConditionalGeneration on packed batches, on its own parameters."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         super().__init__()
         self.model = model
 
@@ -280,13 +280,8 @@ class OmniForward(nn.Module):
 
     def forward(self, seen: Tensor | None, heard: Tensor | None, batch: Batch) -> Tensor:
         """Logits (K, vocabulary) of the answers' tokens."""
-        blocks = [*(seen if seen is not None else ())]
+        items = [*(seen if seen is not None else ())]
         if heard is not None:
-            blocks += [clip[: n // 4] for clip, n in zip(heard, batch.frames, strict=True)]
-        packed, decoder = batch.packed, self.model.language_model.model
-        x = decoder.embed_tokens(packed.ids)
-        B, L, D = x.shape
-        features = torch.cat([blocks[number] for number, _ in packed.sources])
-        x = x.reshape(B * L, D).index_copy(0, packed.slots, features).view(B, L, D)
-        hidden = decode(decoder, x, packed.positions[2], packed.mask).flatten(0, 1)
-        return F.linear(hidden[packed.queries], decoder.embed_tokens.weight)
+            items += [clip[: n // 4] for clip, n in zip(heard, batch.frames, strict=True)]
+        decoder, head = self.model.language_model.model, self.model.language_model.lm_head
+        return answer_logits(decoder, head, items, batch.packed, batch.packed.positions[2])

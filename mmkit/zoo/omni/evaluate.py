@@ -1,6 +1,6 @@
 """How often tiny-omni answers exactly: 300 questions a kind and renderer, on voices and scenes it never met.
 
-    Lessons of a seed that training never draws, voices of TEST_VOICES -> fast forward -> share of exact answers
+    batches of a seed that training never draws, voices of TEST_VOICES -> fast forward -> share of exact answers
 
 An answer counts when greedy decoding says it to the letter, the end of turn included. Wordings, system prompts,
 sizes and the order of the items vary as in training; clips are clean, then with the noise and the equalisers of
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmkit.zoo.omni.batches import Batch, Lessons, OmniForward, Sounds, reserved_clips
-from mmkit.zoo.vision.forward import exact
+from mmkit.zoo.omni.batches import Batch, BatchGenerator, OmniForward, Sounds, reserved_clips
+from mmkit.zoo.packing import exact
 from mmkit.zoo.worlds import joint, second_renderer, shapes
 
 PER_KIND = 300
@@ -47,7 +47,7 @@ def answer(forward: OmniForward, batch: Batch) -> list[tuple[str, bool]]:
 
 
 def score(
-    forward: OmniForward, lessons: Lessons, groups: tuple[str, ...], per_kind: int
+    forward: OmniForward, generator: BatchGenerator, groups: tuple[str, ...], per_kind: int
 ) -> dict[str, dict[str, float]]:
     """Share of exact answers: group -> kind of question -> share, of `per_kind` each."""
     shown = {}
@@ -55,7 +55,7 @@ def score(
         kinds = GROUPS[group]
         right: dict[str, list[bool]] = {kind: [] for kind in kinds}
         while any(len(hits) < per_kind for hits in right.values()):
-            for kind, good in answer(forward, lessons.make(group)):
+            for kind, good in answer(forward, generator.make(group)):
                 if kind in right:
                     right[kind].append(good)
         shown[group] = {kind: round(float(np.mean(hits[:per_kind])), 4) for kind, hits in right.items()}
@@ -95,8 +95,8 @@ def measure(folder: Path, per_kind: int = PER_KIND) -> dict:
         for condition, groups in CONDITIONS.items():
             rng, noise = random.Random(f"scores {renderer}"), np.random.default_rng(20_261_122)
             sounds = Sounds(*clips, np.random.default_rng(20_261_122), clean=condition == "clean")
-            lessons = Lessons(tokenizer, sounds, rng, noise, variety=0.8, draw=draw)
-            scores[f"{renderer}, {condition}"] = score(forward, lessons, groups, per_kind)
+            generator = BatchGenerator(tokenizer, sounds, rng, noise, variety=0.8, draw=draw)
+            scores[f"{renderer}, {condition}"] = score(forward, generator, groups, per_kind)
     return {
         "about": "share of exact answers by kind of question; voices, seeds and second renderer held out",
         "questions_per_kind": per_kind,

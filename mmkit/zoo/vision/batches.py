@@ -1,6 +1,6 @@
 """Batches for training and measuring tiny-qwen2-vl: pictures of one size, and conversations about them.
 
-    Lessons.make("scene" | "text_first" | "pair" | "clip" | "read")
+    BatchGenerator.make("scene" | "text_first" | "pair" | "clip" | "read")
         -> Batch (patches by grid, marks, packed conversations, their questions)
 
 Every batch has pictures of one random size (a pair may have two), so that its tensors are dense; over many
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from mmkit.zoo.packing import Packed, Placeholder, Row, pack
 from mmkit.zoo.vision.conversation import Writer, rows_about
-from mmkit.zoo.vision.forward import MERGE, Packed, Row, Vision, pack, patchify
+from mmkit.zoo.vision.forward import MERGE, patchify
 from mmkit.zoo.vision.model import MAX_FRAMES
 from mmkit.zoo.worlds import charts, shapes
 from mmkit.zoo.worlds.shapes import Question
@@ -53,12 +54,13 @@ class Batch:
     packed: Packed | None
     questions: list[list[list[Question]]]  # [row][branch][turn]
 
-    def blocks(self, features: list[Tensor]) -> list[Tensor]:
+    def items(self, features: list[Tensor]) -> list[Tensor]:
         """Vision features of the groups, (N, tokens, hidden) each, as one (tokens, hidden) an image or clip."""
-        length = self.packed.sources[0][1]
-        if length > features[0].shape[1]:  # a clip's temporal patches, one after the other
-            return list(features[0].reshape(-1, length, features[0].shape[-1]))
-        return [block for group in features for block in group]
+        if self.packed is not None:
+            length = self.packed.sources[0][1]
+            if length > features[0].shape[1]:  # a clip's temporal patches, one after the other
+                return list(features[0].reshape(-1, length, features[0].shape[-1]))
+        return [item for group in features for item in group]
 
 
 def sample_size(rng: random.Random) -> tuple[int, int]:
@@ -139,7 +141,7 @@ def ask_both(rng: random.Random, first: shapes.Scene, second: shapes.Scene, plai
     return list(asked.values())
 
 
-class Lessons:
+class BatchGenerator:
     """An endless source of batches.
 
     rng draws scenes and questions, noise draws grain; images: pictures in a batch of scenes (other kinds take
@@ -167,38 +169,38 @@ class Lessons:
         rng = self.rng
         size = sample_size(rng)
         self._plain = rng.random() > self.variety
-        groups, visions, marks, asked = getattr(self, f"_{kind}")(size)
+        groups, placeholders, marks, asked = getattr(self, f"_{kind}")(size)
         if not answers:
             return Batch(groups, marks, None, [])
         system_share = 0.9 if rng.random() < 0.4 else 0.0  # by batch: rows of one length are padded least
         rows: list[Row] = []
         questions: list[list[list[Question]]] = []
-        for blocks, about in asked:
+        for items, about in asked:
             if about:
                 text_first = kind == "text_first" or (kind != "scene" and rng.random() < 0.1)
                 new_rows, new_questions = rows_about(
-                    rng, self.writer, about, [visions[block] for block in blocks], blocks,
+                    rng, self.writer, about, [placeholders[item] for item in items], items,
                     text_first=text_first, plain=self._plain, system_share=system_share,
                 )  # fmt: skip
                 rows += new_rows
                 questions += new_questions
         return Batch(groups, marks, pack(rows), questions)
 
-    def _see(self, pictures: list[np.ndarray], steps: int = 0) -> tuple[tuple, list[Vision]]:
+    def _see(self, pictures: list[np.ndarray], steps: int = 0) -> tuple[tuple, list[Placeholder]]:
         """Patches with their grid, and the place that each image (or clip of `steps` frame pairs) takes."""
         patches, grid = patchify(np.stack(pictures), 2 if steps else 1)
         token = self.writer.video_token if steps else self.writer.image_token
-        vision = Vision((max(1, steps), grid[0] // MERGE, grid[1] // MERGE), token)
-        return (patches, grid), [vision] * (len(patches) // max(1, steps))
+        placeholder = Placeholder((max(1, steps), grid[0] // MERGE, grid[1] // MERGE), token)
+        return (patches, grid), [placeholder] * (len(patches) // max(1, steps))
 
     def _scene(self, size: tuple[int, int], count: int | None = None, questions: int | None = None) -> tuple:
         scenes = [shapes.sample_scene(self.rng, *size) for _ in range(count or self.images)]
-        group, visions = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
+        group, placeholders = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
         asked = [
-            ([block], ask_all(self.rng, scene, questions or self.questions, self._plain))
-            for block, scene in enumerate(scenes)
+            ([item], ask_all(self.rng, scene, questions or self.questions, self._plain))
+            for item, scene in enumerate(scenes)
         ]
-        return [group], visions, [scene_marks(scene) for scene in scenes], asked
+        return [group], placeholders, [scene_marks(scene) for scene in scenes], asked
 
     def _text_first(self, size: tuple[int, int]) -> tuple:
         return self._scene(size, self.images * 2 // 3, 3)
@@ -211,31 +213,31 @@ class Lessons:
         # As many shapes in both, sometimes: then only their names tell the two apart.
         counts = [len(scene.shapes) if rng.random() < 0.2 else None for scene in firsts]
         seconds = [shapes.sample_scene(rng, *sizes[1], count=count) for count in counts]
-        groups, visions = [], []
+        groups, placeholders = [], []
         for scenes in (firsts, seconds):
             group, places = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
             groups.append(group)
-            visions += places
+            placeholders += places
         asked = [
             ([i, half + i], ask_both(rng, *pair, self._plain))
             for i, pair in enumerate(zip(firsts, seconds, strict=True))
         ]
-        return groups, visions, [scene_marks(scene) for scene in firsts + seconds], asked
+        return groups, placeholders, [scene_marks(scene) for scene in firsts + seconds], asked
 
     def _clip(self, size: tuple[int, int]) -> tuple:
         rng = self.rng
         frames = rng.choice((4, 6, 6, *(MAX_FRAMES,) * 4))
         clips = [shapes.sample_clip(rng, *size, frames) for _ in range(self.images // 3)]
         pictures = [frame for clip in clips for frame in self.renderer.clip(clip, self.noise)]
-        group, visions = self._see(pictures, frames // 2)
+        group, placeholders = self._see(pictures, frames // 2)
         asked = [
             (
-                [block],
+                [item],
                 [shapes.ask_clip(rng, clip, kind, sample_phrasing(rng, self._plain)) for kind in shapes.CLIP_KINDS],
             )
-            for block, clip in enumerate(clips)
+            for item, clip in enumerate(clips)
         ]
-        return [group], visions, [marks for clip in clips for marks in clip_marks(clip)], asked
+        return [group], placeholders, [marks for clip in clips for marks in clip_marks(clip)], asked
 
     def _read(self, size: tuple[int, int]) -> tuple:
         rng = self.rng
@@ -244,7 +246,7 @@ class Lessons:
         bars = [charts.sample_chart(rng, *size) for _ in range(half)]
         pictures = [self.renderer.number(number, self.noise) for number in numbers]
         pictures += [self.renderer.chart(chart, self.noise) for chart in bars]
-        group, visions = self._see(pictures)
+        group, placeholders = self._see(pictures)
         asked = [
             ([i], [charts.ask_number(rng, n, sample_phrasing(rng, self._plain))]) for i, n in enumerate(numbers)
         ]
@@ -255,4 +257,4 @@ class Lessons:
             )
             for i, c in enumerate(bars)
         ]
-        return [group], visions, [*map(number_marks, numbers), *map(chart_marks, bars)], asked
+        return [group], placeholders, [*map(number_marks, numbers), *map(chart_marks, bars)], asked

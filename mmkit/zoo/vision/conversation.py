@@ -1,4 +1,4 @@
-"""From questions to packed conversations, in the words and tokens of tiny-qwen2-vl's chat template.
+"""From questions to conversations, in the words and tokens of tiny-qwen2-vl's chat template.
 
     Writer.prefix (system prompt, earlier talk, images) + Writer.turns (questions, answers) -> Row
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from mmkit.zoo.vision.forward import Row, Vision
+from mmkit.zoo.packing import Placeholder, Row
 from mmkit.zoo.vision.model import SYSTEM_PROMPTS
 from mmkit.zoo.worlds.shapes import Question
 
@@ -87,12 +87,12 @@ class Writer:
 
     def prefix(
         self,
-        visions: list[Vision],
+        placeholders: list[Placeholder],
         system: str | None = None,
         talk: tuple[tuple[str, str], ...] = (),
         before: str = "",
         between: tuple[str, ...] = ("",),
-    ) -> list[int | Vision]:
+    ) -> list[int | Placeholder]:
         """Everything up to the end of the images of the last user turn.
 
         talk: finished turns without images; before: text in front of the first image; between: text in front
@@ -100,12 +100,12 @@ class Writer:
         """
         text = f"<|im_start|>system\n{system}<|im_end|>\n" if system is not None else ""
         text += "".join(self.said(*turn) for turn in talk) + "<|im_start|>user\n" + before
-        pieces: list[int | Vision] = []
-        for number, vision in enumerate(visions):
+        pieces: list[int | Placeholder] = []
+        for number, placeholder in enumerate(placeholders):
             if number:
                 text += between[(number - 1) % len(between)]
             pieces += self.encode(text + "<|vision_start|>")
-            pieces.append(vision)
+            pieces.append(placeholder)
             text = "<|vision_end|>"
         return pieces + self.encode(text)
 
@@ -125,8 +125,8 @@ def rows_about(
     rng: random.Random,
     writer: Writer,
     questions: list[Question],
-    visions: list[Vision],
-    blocks: list[int],
+    placeholders: list[Placeholder],
+    items: list[int],
     *,
     text_first: bool = False,
     plain: bool = False,
@@ -147,15 +147,15 @@ def rows_about(
         rows = []
         for question in questions:
             before = say(question.text) + separator
-            prefix = writer.prefix(visions, system, talk, before, between)
-            rows.append(Row(prefix, [writer.turns([("", question.answer)])], list(blocks)))
+            prefix = writer.prefix(placeholders, system, talk, before, between)
+            rows.append(Row(prefix, [writer.turns([("", question.answer)])], list(items)))
         return rows, [[[question]] for question in questions]
     before = ""
-    if len(visions) == 2 and not plain and rng.random() < 0.15:
+    if len(placeholders) == 2 and not plain and rng.random() < 0.15:
         before, between = "Image 1: ", (rng.choice(("Image 2: ", " Image 2: ", "\nImage 2: ")),)
     length = 1 if plain or rng.random() > 0.3 else rng.choice((2, 3))
     branches = [questions[i : i + length] for i in range(0, len(questions), length)]
-    row = Row(writer.prefix(visions, system, talk, before, between), [], list(blocks))
+    row = Row(writer.prefix(placeholders, system, talk, before, between), [], list(items))
     for branch in branches:
         asked = [(say(q.text), q.answer) for q in branch]
         asked[0] = (separator + asked[0][0], asked[0][1])

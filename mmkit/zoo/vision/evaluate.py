@@ -1,6 +1,6 @@
 """How often tiny-qwen2-vl answers exactly: 400 questions a kind, drawn by two renderers.
 
-    Lessons of seeds that training never draws -> fast forward -> share of exact answers by kind
+    batches of seeds that training never draws -> fast forward -> share of exact answers by kind
 
 An answer counts when greedy decoding says it to the letter, the end of turn included. Sizes, backgrounds,
 system prompts, earlier turns and wordings vary as in training; the second renderer's drawing style does not
@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmkit.zoo.vision.batches import TRAINING, Batch, Lessons, Renderer
+from mmkit.zoo.packing import exact
+from mmkit.zoo.vision.batches import TRAINING, Batch, BatchGenerator, Renderer
 from mmkit.zoo.vision.conversation import Writer
-from mmkit.zoo.vision.forward import QwenForward, exact
+from mmkit.zoo.vision.forward import QwenForward
 from mmkit.zoo.worlds import charts, second_renderer, shapes
 
 PER_KIND = 400
@@ -49,7 +50,7 @@ def answer(forward: QwenForward, batch: Batch) -> list[tuple[str, bool]]:
     """For each question of a batch: its kind, and whether the model answers it exactly."""
     with torch.no_grad():
         features = [forward.vision(patches, grid) for patches, grid in batch.groups]
-        logits = forward(batch.blocks(features), batch.packed)
+        logits = forward(batch.items(features), batch.packed)
     return [
         (batch.questions[row][branch][turn // 2].kind, good)  # turns alternate: question, answer
         for (row, branch, turn), good in exact(logits, batch.packed).items()
@@ -59,12 +60,12 @@ def answer(forward: QwenForward, batch: Batch) -> list[tuple[str, bool]]:
 def score(forward: QwenForward, writer: Writer, renderer: Renderer, name: str, per_kind: int) -> dict[str, float]:
     """Share of exact answers by kind of question, of `per_kind` each."""
     rng, noise = random.Random(f"{SEED} {name}"), np.random.default_rng([len(name), 20_261_121])
-    lessons = Lessons(writer, rng, noise, images=24, questions=8, renderer=renderer)
+    generator = BatchGenerator(writer, rng, noise, images=24, questions=8, renderer=renderer)
     right: dict[str, list[bool]] = {}
     for batches, kinds in SOURCES:
         step = 0
         while any(len(right.get(kind, ())) < per_kind for kind in kinds):
-            for kind, good in answer(forward, lessons.make(batches[step % len(batches)])):
+            for kind, good in answer(forward, generator.make(batches[step % len(batches)])):
                 right.setdefault(kind, []).append(good)
             step += 1
     return {kind: round(float(np.mean(right[kind][:per_kind])), 4) for _, kinds in SOURCES for kind in kinds}

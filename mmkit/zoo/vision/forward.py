@@ -1,26 +1,24 @@
 """A batched forward over the parameters of a Qwen2VLForConditionalGeneration, equal to transformers' own.
 
-    pictures -> resize_like_processor -> patchify -> patches, one row a picture
-    Row (turns, pictures, branches) -> pack -> Packed (ids, positions, mask, labels)
-    QwenForward(patches, packed) -> logits of the answers' tokens
+    pictures -> resized as the processor does -> patchify -> patches, one row a picture -> QwenForward.vision
+    embeddings, Packed (packing.py) -> QwenForward -> logits of the answers' tokens
 
-transformers' forward runs the vision tower image by image and wants one sequence for one question. Here a
-batch of equal grids goes through the tower at once, and several questions share the tokens of one image: each
-is a branch that sees the prefix and itself, its positions restart behind the prefix. Same numbers, a fraction
-of the time on one CPU core; tests hold it against transformers.
-Leaves out sampling and caches: it scores given answers (an answer is what greedy decoding would say exactly
-if each of its tokens has the highest logit).
+transformers' forward runs the vision tower image by image and wants one sequence for one question. Here a batch of
+equal grids goes through the tower at once, and questions are packed. Same numbers, a fraction of the time on one
+core; tests hold it against transformers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmkit.models.omni.towers import apply_rotary
+from mmkit.zoo.packing import Packed, answer_logits
 from mmkit.zoo.vision.model import MAX_PIXELS, MIN_PIXELS
 
 PATCH, MERGE = 14, 2
@@ -54,116 +52,10 @@ def patchify(pictures: np.ndarray, temporal: int = 1) -> tuple[Tensor, tuple[int
     return x.reshape(x.shape[0], gh * gw, 3 * temporal * PATCH * PATCH), (gh, gw)
 
 
-@dataclass(frozen=True)
-class Vision:
-    """The place of one image or clip in a prompt: its grid (t, gh, gw) in merged tokens."""
-
-    grid: tuple[int, int, int]
-    token: int  # id of the placeholder
-
-    @property
-    def length(self) -> int:
-        return self.grid[0] * self.grid[1] * self.grid[2]
-
-
-@dataclass
-class Row:
-    """One packed sequence: a prefix of token ids and Vision, then branches of (ids, learn) that share it."""
-
-    prefix: list[int | Vision]
-    branches: list[list[tuple[list[int], bool]]]
-    visions: list[int] = field(default_factory=list)  # which block of vision features, in order of appearance
-
-
-@dataclass(frozen=True)
-class Packed:
-    """B rows padded to L tokens.  K: tokens to predict, V: vision tokens."""
-
-    ids: Tensor  # (B, L)
-    positions: Tensor  # (3, B, L): time, height, width of M-RoPE
-    mask: Tensor  # (B, 1, L, L) bool: who may look at whom
-    slots: Tensor  # (V,) places in the flattened (B * L) that take a vision feature
-    sources: list[tuple[int, int]]  # (block of features, length) in the order of the slots
-    queries: Tensor  # (K,) places in (B * L) whose logits predict ...
-    targets: Tensor  # (K,) ... these tokens
-    owner: list[tuple[int, int, int]]  # (row, branch, turn) of each of the K
-
-
-def pack(rows: list[Row]) -> Packed:
-    """Lay rows out as tensors: ids, M-RoPE positions, the branch mask and what is to be predicted."""
-    ids, positions, segments, labels, owners, slots, sources = [], [], [], [], [], [], []
-    for number, row in enumerate(rows):
-        r_ids, r_pos, r_seg, r_lab = [], [], [], []
-        start = 0
-        seen = iter(row.visions)
-        for piece in row.prefix:
-            if isinstance(piece, Vision):
-                t, h, w = piece.grid
-                slots += [(number, len(r_ids) + k) for k in range(piece.length)]
-                sources.append((next(seen), piece.length))
-                r_ids += [piece.token] * piece.length
-                r_pos += [(start + i, start + j, start + k) for i in range(t) for j in range(h) for k in range(w)]
-                start += max(h, w)
-            else:
-                r_ids.append(piece)
-                r_pos.append((start, start, start))
-                start += 1
-        r_seg = [0] * len(r_ids)
-        r_lab = [(-1, 0, 0)] * len(r_ids)
-        for branch, turns in enumerate(row.branches, 1):
-            at = start
-            for turn, (tokens, learn) in enumerate(turns):
-                if learn:  # the token before predicts the first
-                    r_lab[-1] = (tokens[0], branch - 1, turn)
-                    r_lab += [(token, branch - 1, turn) for token in tokens[1:]] + [(-1, 0, 0)]
-                else:
-                    r_lab += [(-1, 0, 0)] * len(tokens)
-                r_ids += tokens
-                r_pos += [(at + k,) * 3 for k in range(len(tokens))]
-                r_seg += [branch] * len(tokens)
-                at += len(tokens)
-        ids.append(r_ids)
-        positions.append(r_pos)
-        segments.append(r_seg)
-        labels.append([label[0] for label in r_lab])
-        owners += [(number, branch, turn) for label, branch, turn in r_lab if label >= 0]
-    B, L = len(rows), max(map(len, ids))
-    padded = np.zeros((B, L), np.int64)
-    places = np.zeros((B, L, 3), np.int64)
-    segment = np.full((B, L), -1, np.int64)
-    target = np.full((B, L), -1, np.int64)
-    for b in range(B):
-        n = len(ids[b])
-        padded[b, :n], places[b, :n], segment[b, :n], target[b, :n] = (
-            ids[b], positions[b], segments[b], labels[b])  # fmt: skip
-    seg = torch.from_numpy(segment)
-    same = seg[:, :, None] == seg[:, None, :]
-    shared = (seg[:, None, :] == 0) & (seg[:, :, None] >= 0)
-    causal = torch.ones(L, L, dtype=torch.bool).tril()
-    mask = ((same | shared) & causal)[:, None]  # B 1 L L; padding looks at padding only
-    flat = torch.from_numpy(target).flatten()
-    queries = (flat >= 0).nonzero().squeeze(1)
-    return Packed(
-        ids=torch.from_numpy(padded),
-        positions=torch.from_numpy(places).permute(2, 0, 1).contiguous(),
-        mask=mask,
-        slots=torch.tensor([row * L + place for row, place in slots], dtype=torch.long),
-        sources=sources,
-        queries=queries,
-        targets=flat[queries],
-        owner=owners,
-    )
-
-
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    a, b = x.chunk(2, -1)
-    return x * cos + torch.cat((-b, a), -1) * sin
-
-
 class QwenForward(nn.Module):
     """The forward of a Qwen2VLForConditionalGeneration (`model`), on its own parameters."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         super().__init__()
         self.model = model
         self._angles: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
@@ -192,49 +84,12 @@ class QwenForward(nn.Module):
         for block in tower.blocks:
             qkv = block.attn.qkv(block.norm1(x)).view(N, P, 3, heads, E // heads)
             q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # N heads P head_dim
-            y = F.scaled_dot_product_attention(_rotate(q, cos, sin), _rotate(k, cos, sin), v)
+            y = F.scaled_dot_product_attention(apply_rotary(q, cos, sin), apply_rotary(k, cos, sin), v)
             x = x + block.attn.proj(y.transpose(1, 2).reshape(N, P, E))
             x = x + block.mlp(block.norm2(x))
         return tower.merger(x.reshape(-1, E)).view(N, P // MERGE**2, -1)
 
-    def text(self, x: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """Embeddings (B, L, hidden) to the decoder's last hidden states, same shape."""
+    def forward(self, items: list[Tensor], packed: Packed) -> Tensor:
+        """Logits (K, vocabulary) of the tokens to predict; items: embeddings (tokens, hidden) of each."""
         decoder = self.model.model.language_model
-        eps = decoder.norm.variance_epsilon
-        B, L, D = x.shape
-        cos, sin = (angle[:, None] for angle in decoder.rotary_emb(x, positions))
-        for layer in decoder.layers:
-            attention = layer.self_attn
-            h = F.rms_norm(x, (D,), layer.input_layernorm.weight, eps)
-            q, k, v = (
-                project(h).view(B, L, -1, attention.head_dim).transpose(1, 2)
-                for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-            )
-            q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
-            groups = attention.num_key_value_groups
-            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-            x = x + attention.o_proj(y.transpose(1, 2).reshape(B, L, -1))
-            h = F.rms_norm(x, (D,), layer.post_attention_layernorm.weight, eps)
-            x = x + layer.mlp.down_proj(F.silu(layer.mlp.gate_proj(h)) * layer.mlp.up_proj(h))
-        return F.rms_norm(x, (D,), decoder.norm.weight, eps)
-
-    def forward(self, blocks: list[Tensor], packed: Packed) -> Tensor:
-        """Logits (K, vocabulary) of the tokens to predict.
-
-        blocks: vision features (tokens, hidden) of each image or clip; rows refer to them by number.
-        """
-        x = self.model.model.language_model.embed_tokens(packed.ids)
-        B, L, D = x.shape
-        features = torch.cat([blocks[number] for number, _ in packed.sources])
-        x = x.reshape(B * L, D).index_copy(0, packed.slots, features).view(B, L, D)
-        hidden = self.text(x, packed.positions, packed.mask).flatten(0, 1)
-        return self.model.lm_head(hidden[packed.queries])
-
-
-def exact(logits: Tensor, packed: Packed) -> dict[tuple[int, int, int], bool]:
-    """For each answer (row, branch, turn): would greedy decoding say it to the letter?"""
-    right: dict[tuple[int, int, int], bool] = {}
-    for owner, good in zip(packed.owner, (logits.argmax(-1) == packed.targets).tolist(), strict=True):
-        right[owner] = right.get(owner, True) and good
-    return right
+        return answer_logits(decoder, self.model.lm_head, items, packed, packed.positions)
