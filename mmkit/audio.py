@@ -35,7 +35,9 @@ from mmkit.errors import (
     BadSampleRate,
     CorruptMedia,
     EmptyMedia,
+    InvalidArgument,
     MediaError,
+    MmkitError,
     NonFiniteSamples,
     TruncatedMedia,
     label,
@@ -122,7 +124,7 @@ def load_audio(
         check_finite(channels, rate)
         wave, mixed = to_mono(channels)
         return Clip(wave, rate, (*notes, *mixed, *describe(wave)), name)
-    except MediaError as error:
+    except MmkitError as error:
         raise error.at(source=name, modality="audio") from error.cause
 
 
@@ -130,7 +132,7 @@ def _from_array(array: np.ndarray | Tensor, layout: str | None) -> tuple[np.ndar
     """(T, C) float32 from an array whose axes the caller named, by the dtype rule."""
     values = array.detach().cpu().numpy() if isinstance(array, Tensor) else array
     if layout not in (None, "TC", "CT"):
-        raise BadEncoding(f'layout {layout!r}: use "TC" (time, channels) or "CT" (channels, time)')
+        raise InvalidArgument(f'layout {layout!r}: use "TC" (time, channels) or "CT" (channels, time)')
     if values.ndim == 1:
         values = values[:, None]
     elif values.ndim != 2:
@@ -417,15 +419,6 @@ def describe(wave: np.ndarray) -> tuple[str, ...]:
     if len(wave) < WHISPER.n_fft:
         notes.append(f"only {len(wave)} samples: shorter than one window of {WHISPER.n_fft}")
     return tuple(notes)
-
-
-def remove_dc(wave: np.ndarray) -> np.ndarray:
-    """Subtract the mean: y[t] = x[t] - mean(x).  wave: (T,) float32.  Returns the same shape and dtype.
-
-    >>> remove_dc(np.array([1.0, 3.0], np.float32))
-    array([-1.,  1.], dtype=float32)
-    """
-    return wave - wave.mean(dtype=np.float64).astype(np.float32)
 
 
 # --- resample ---------------------------------------------------------------------------------------------------
@@ -762,13 +755,13 @@ def windows(samples: int, length: int, overlap: int = 0) -> list[Span]:
     """Windows of `length` samples, each beginning `length - overlap` after the one before; the last may be shorter.
 
     Returns (start, stop) pairs that cover the recording; each begins `overlap` samples before its neighbor ends.
-    Raises BadEncoding unless 0 <= overlap < length.
+    Raises InvalidArgument unless 0 <= overlap < length.
 
     >>> windows(100, length=40, overlap=10)
     [(0, 40), (30, 70), (60, 100)]
     """
     if not 0 <= overlap < length:
-        raise BadEncoding(f"an overlap of {overlap} samples in windows of {length}; it must be shorter than they")
+        raise InvalidArgument(f"an overlap of {overlap} samples in windows of {length}; it must be shorter")
     starts = range(0, max(samples - overlap, min(samples, 1)), length - overlap)
     return [(start, min(start + length, samples)) for start in starts]
 
@@ -779,7 +772,7 @@ def split_at_pauses(
     """Pieces of at most `seconds`, each cut where the last `search` seconds before its limit are quietest.
 
     wave: (T,) float.  quiet: seconds of the windows whose energies are compared; the cut is the beginning of the
-    quietest.  Returns (start, stop) pairs that follow each other without a gap.  Raises BadEncoding unless
+    quietest.  Returns (start, stop) pairs that follow each other without a gap.  Raises InvalidArgument unless
     0 < quiet <= search < seconds.  Source: split_audio of vLLM's transcription server, with its numbers.
 
     >>> wave = np.ones(400, np.float32); wave[250:260] = 0  # 4 s of sound with a pause of 0.1 s
@@ -787,7 +780,7 @@ def split_at_pauses(
     [(0, 250), (250, 400)]
     """
     if not 0 < quiet <= search < seconds:
-        raise BadEncoding(
+        raise InvalidArgument(
             f"seconds={seconds:g}, search={search:g}, quiet={quiet:g}: each must be longer than the next"
         )
     length, back, size = (int(sample_rate * each) for each in (seconds, search, quiet))

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW
 
-from mmkit.errors import CorruptMedia, MmkitError, label
+from mmkit.errors import BadFolder, MmkitError, label
 from mmkit.preprocessor import MultiModalPreprocessor
 from mmkit.samples import MultiModalSample
 from mmkit.text import pad
@@ -61,7 +61,7 @@ def map_ordered(
 
     >>> def half(n):
     ...     if n % 2:
-    ...         raise CorruptMedia("odd")
+    ...         raise MmkitError("odd")
     ...     return n // 2
     >>> [str(result) for result in map_ordered(half, [4, 7, 6])]
     ['2', 'sample 1: odd', '3']
@@ -316,7 +316,7 @@ class FeatureCache:
             )
         except Exception as error:
             reason = f"cannot be used as a cache ({type(error).__name__}); delete the folder or take another"
-            raise CorruptMedia(reason, source=label(folder), cause=error) from error
+            raise BadFolder(reason, source=label(folder), cause=error) from error
         self.hits = self.misses = 0
 
     def get(self, key: str) -> dict[str, Any] | None:

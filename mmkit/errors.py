@@ -4,6 +4,7 @@
       MediaError       an input that cannot be used     (index, source, modality say which)
       InvalidArgument  an argument that cannot be used
       ModelError       a model or an engine that cannot be used
+      BadFolder        a folder that cannot be written into
 
 Follows the rule that an error is a sentence: which item, what value, what to do. A message never holds a
 memory address, the payload or a private absolute path: whoever raises passes `label(source)`, not the source.
@@ -168,10 +169,6 @@ class BadEncoding(MediaError):
     """Text, base64 or a value that is not what its type promises."""
 
 
-class ReservedTokenInText(MediaError):
-    """User text that spells a control token of the model."""
-
-
 class PlaceholderMismatch(MediaError):
     """The prompt's placeholders do not fit the items: number, modality, order or shape."""
 
@@ -188,6 +185,10 @@ class InvalidArgument(MmkitError, ValueError):
     """An argument that is wrong whatever the input is: an unknown name, or values that contradict each other."""
 
 
+class BadFolder(MmkitError):
+    """A folder that cannot be used for what it was given for: a new package, a cache."""
+
+
 class ModelError(MmkitError):
     """A model or an engine that cannot be used."""
 
@@ -198,10 +199,6 @@ class ModelNotFound(ModelError):
 
 class BadModelName(ModelError):
     """A name that a new model's package cannot have."""
-
-
-class BadFolder(ModelError):
-    """A folder that a new model's package cannot be written into."""
 
 
 class EngineMissing(ModelError):

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmkit.errors import PlaceholderMismatch
+from mmkit.errors import InvalidArgument, PlaceholderMismatch
 
 TEXT, IMAGE, VIDEO = 0, 1, 2  # transformers' mm_token_type_ids
 Grid = Sequence[int]
@@ -116,7 +116,7 @@ def pad_embeddings(rows: Sequence[Tensor], *, side: Literal["left", "right"] = "
             [0, 0, 0]])
     """
     if side not in ("left", "right"):
-        raise ValueError(f"side is {side!r}; choose 'left' or 'right'")
+        raise InvalidArgument(f"side is {side!r}; choose 'left' or 'right'")
     longest = max(map(len, rows))
     embeddings = rows[0].new_zeros(len(rows), longest, rows[0].shape[1])  # B T hidden
     mask = torch.zeros(len(rows), longest, dtype=torch.bool)  # B T

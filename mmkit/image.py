@@ -36,7 +36,9 @@ from mmkit.errors import (
     BadEncoding,
     CorruptMedia,
     EmptyMedia,
+    InvalidArgument,
     MediaError,
+    MmkitError,
     ModelError,
     NonFiniteSamples,
     TruncatedMedia,
@@ -110,7 +112,7 @@ def load_image(
             blob = media.read(source, modality="image", root=root, limits=limits, fetch=fetch)
             pixels, notes = decode(blob.data, blob.format, background, limits)
             return Picture(pixels, (*blob.notes, *notes), blob.label)
-    except MediaError as error:
+    except MmkitError as error:
         raise error.at(source=label(source), modality="image") from error.cause
     return Picture(pixels, notes, label(source))
 
@@ -388,7 +390,7 @@ def array_to_rgb(
     """
     order = layout or _obvious_layout(array.shape)
     if order not in ("HW", "HWC", "CHW") or array.ndim != len(order):
-        raise BadEncoding(f"layout {order!r} does not fit an array of shape {array.shape}")
+        raise InvalidArgument(f"layout {order!r} does not fit an array of shape {array.shape}")
     if array.size == 0:
         raise EmptyMedia(f"an array of shape {array.shape} holds no pixels")
     if order == "CHW":
@@ -617,7 +619,7 @@ def patchify(
     T, H, W, C = frames.shape
     m, p, pt = merge, patch, temporal_patch
     if H % (m * p) or W % (m * p):
-        raise BadEncoding(f"{W} x {H} pixels is no multiple of {m * p} (patch {p} x merge {m}): resize first")
+        raise InvalidArgument(f"{W} x {H} pixels is no multiple of {m * p} (patch {p} x merge {m}): resize first")
     if T == 1:
         frames = np.broadcast_to(frames, (pt, H, W, C))  # copies that take no memory yet
     elif missing := -T % pt:
@@ -645,7 +647,7 @@ def unpatchify(
     m, p, pt = merge, patch, temporal_patch
     C = patches.shape[1] // (pt * p * p)
     if patches.shape != (gt * gh * gw, C * pt * p * p) or gh % m or gw % m:
-        raise BadEncoding(f"patches of shape {patches.shape} do not fill a grid of {grid}")
+        raise InvalidArgument(f"patches of shape {patches.shape} do not fill a grid of {grid}")
     x = patches.reshape(gt, gh // m, gw // m, m, m, C, pt, p, p)
     x = x.transpose(0, 6, 1, 3, 7, 2, 4, 8, 5)  # gt pt gh m p gw m p C
     return x.reshape(gt * pt, gh * p, gw * p, C)
@@ -673,7 +675,7 @@ def features(
 
     pixels = pixels.pixels if isinstance(pixels, Picture) else pixels
     if dtype not in ("float32", "uint8"):
-        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+        raise InvalidArgument(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadEncoding(f"{pixels.dtype} {pixels.shape}: features want (H, W, 3) uint8; use load_image")
     if recipe.method == "lanczos" or not isinstance(recipe.resize, (SmartResize, ShortestEdge, Stretch)):

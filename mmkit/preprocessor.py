@@ -25,7 +25,7 @@ from typing import Any
 
 from mmkit import shipped
 from mmkit.embeddings import embedding_features, for_vllm, load_embedding
-from mmkit.errors import BadEncoding, ContextOverflow, LimitExceeded, MmkitError, label
+from mmkit.errors import ContextOverflow, InvalidArgument, LimitExceeded, MmkitError, label
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Limits, read
 from mmkit.messages import chat_messages, render
@@ -126,7 +126,7 @@ class MultiModalPreprocessor:
         goes as it is; frames from memory and embeddings cannot (LimitExceeded).
         """
         if sample.prompt is not None:
-            raise BadEncoding("a finished prompt has no messages; hand over text and items", modality="text")
+            raise InvalidArgument("a finished prompt has no messages; hand over text and items", modality="text")
         items, _, _ = self._ready(sample)
         parts = []
         for modality, group in items.items():

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmkit.errors import BadEncoding, LimitExceeded, PlaceholderMismatch
+from mmkit.errors import InvalidArgument, LimitExceeded, PlaceholderMismatch
 from mmkit.families import MODALITIES, Family
 from mmkit.tokens import Cost, ItemCost
 
@@ -49,7 +49,7 @@ class MultiModalSample:
         for name in ("images", "audios", "videos", "history"):
             given = getattr(self, name)
             if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-                raise BadEncoding(f"{name} is a {type(given).__name__}, not a list; write [{name[:-1]}]")
+                raise InvalidArgument(f"{name} is a {type(given).__name__}, not a list; write [{name[:-1]}]")
             object.__setattr__(self, name, tuple(given))  # a generator can be read only once
 
     def items(self, modality: str) -> tuple:

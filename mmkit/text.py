@@ -32,6 +32,7 @@ from mmkit.errors import (
     BadEncoding,
     ContextOverflow,
     CorruptMedia,
+    InvalidArgument,
     LimitExceeded,
     SourceNotFound,
     UnsupportedFormat,
@@ -94,7 +95,7 @@ def clean_text(
             modality="text",
         )
     if newlines not in ("keep", "lf"):
-        raise ValueError(f"newlines is {newlines!r}; choose 'keep' or 'lf'")
+        raise InvalidArgument(f"newlines is {newlines!r}; choose 'keep' or 'lf'")
 
     notes = []
     if newlines == "lf":
@@ -151,11 +152,6 @@ def _times(number: int, name: str) -> str:
 GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 # The same, with every digit alone: what Digits before ByteLevel does in a tokenizer.json (our tiny-qwen2-vl).
 DIGITS_SPLIT = r"\p{N}|'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?![^\s\p{N}])|\s+"
-# Qwen2's: every digit alone, line ends apart.
-QWEN2_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 def split(text: str, pattern: str = GPT2_SPLIT) -> list[str]:
@@ -359,7 +355,7 @@ def train(
     for a, b in pairs:
         tokens.append(tokens[a + shift] + tokens[b + shift])
     if len(set(tokens)) < len(tokens):
-        raise BadEncoding("a control string stands there twice, or is one byte or a learned token", modality="text")
+        raise InvalidArgument("a control string stands there twice, or is one byte or a learned token")
     return BPE(
         tokens=tuple(tokens),
         merges=tuple((a + shift, b + shift) for a, b in pairs),
@@ -620,7 +616,7 @@ def _from_json(described: dict) -> BPE:
         if at not in tokens:
             tokens[at] = bytes([byte_of[character] for character in written])
     if sorted(tokens) != list(range(len(tokens))) or not set(byte_of) <= set(ids):
-        raise ValueError("the ids have gaps, or a byte has no token")
+        raise InvalidArgument("the ids have gaps, or a byte has no token")
     merges = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
     bpe = BPE(
         tokens=tuple(tokens[at] for at in range(len(tokens))),
@@ -683,7 +679,7 @@ def truncate(
     ([1, 2, 3], [2, 3, 4])
     """
     if limit < 0 or keep not in ("start", "end"):
-        raise ValueError(f"limit is {limit}, keep is {keep!r}; choose 0 or more, and 'start' or 'end'")
+        raise InvalidArgument(f"limit is {limit}, keep is {keep!r}; choose 0 or more, and 'start' or 'end'")
     ids = list(ids)
     excess = len(ids) - limit
     if excess <= 0:
@@ -727,7 +723,7 @@ def pad(
            [0, 0, 1]]))
     """
     if side not in ("left", "right"):
-        raise ValueError(f"side is {side!r}; choose 'left' or 'right'")
+        raise InvalidArgument(f"side is {side!r}; choose 'left' or 'right'")
     rows = [list(sequence) for sequence in sequences]
     longest = max(map(len, rows), default=0)
     width = longest if length is None else length

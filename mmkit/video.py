@@ -27,6 +27,7 @@ from mmkit.errors import (
     CorruptMedia,
     DecodedTooLarge,
     EmptyMedia,
+    InvalidArgument,
     LimitExceeded,
     MediaError,
     MmkitError,
@@ -125,8 +126,9 @@ def load_video(
     `sample_by_rate`), indices (source indices, in the order wanted), recipe (as its model family samples).
     None of them: every frame.  Returns a Video.  Raises a MediaError: EmptyMedia without a frame,
     TruncatedMedia where more than a tenth is missing, DecodedTooLarge over a budget (before decoding),
-    CorruptMedia, UnsupportedFormat, LimitExceeded for an index that is not there, BadEncoding for a clock or
-    a frame that makes no sense, PlaceholderMismatch for frames of different sizes.
+    CorruptMedia, UnsupportedFormat, LimitExceeded for an index that is not there, BadEncoding for times or a
+    frame that make no sense, PlaceholderMismatch for frames of different sizes; InvalidArgument for a number of
+    frames or a rate that is none.
 
     >>> frames = np.zeros((100, 8, 8, 3), dtype=np.uint8)
     >>> video = load_video(frames, fps=25, count=4)
@@ -137,7 +139,7 @@ def load_video(
     if _holds_frames(source):
         return _from_frames(source, fps, times, choose, limits)
     if fps is not None or times is not None:
-        raise BadEncoding("fps= and times= are for frames; a file states its own times", modality="video")
+        raise InvalidArgument("fps= and times= are for frames; a file states its own times", modality="video")
     blob = read(source, modality="video", root=root, limits=limits, fetch=fetch)
     try:
         return _from_file(blob, choose, limits)
@@ -216,7 +218,7 @@ def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
         _check_kept(len(kept.slots), context.height, context.width, limits)
         if film.by_pts:
             _keep_near(kept, context, packets, {pts[i]: i for i in kept.missing()})
-            # Where marks of key frames lie, some frame did not come: once more, from the beginning.
+            # If keyframe flags are wrong, frames are missing: decode from the start.
             rest = {pts[i]: i for i in kept.missing()}
             for frame in _decode(context, packets) if rest else ():
                 kept.put(rest.get(frame.pts), frame)
@@ -545,21 +547,21 @@ def _as_rgb(frame: Any, index: int) -> np.ndarray:
 
 
 def _positive(value: Any, name: str) -> float:
-    """A finite number above 0, or BadEncoding."""
+    """A finite number above 0, or InvalidArgument."""
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise BadEncoding(f"{name}={label(value)} is no number", cause=error) from error
+        raise InvalidArgument(f"{name}={label(value)} is no number", cause=error) from error
     if not math.isfinite(number) or number <= 0:
-        raise BadEncoding(f"{name}={number:g}; it must be above 0")
+        raise InvalidArgument(f"{name}={number:g}; it must be above 0")
     return number
 
 
 def _whole(value: Any, name: str) -> int:
-    """A whole number of at least 1, or BadEncoding."""
+    """A whole number of at least 1, or InvalidArgument."""
     number = _positive(value, name)
     if number != int(number):
-        raise BadEncoding(f"{name}={number:g}; it must be a whole number")
+        raise InvalidArgument(f"{name}={number:g}; it must be a whole number")
     return int(number)
 
 
@@ -568,9 +570,9 @@ def _checked(indices: Iterable[int], total: int) -> np.ndarray:
     try:
         wanted = np.asarray(list(indices))
     except (TypeError, ValueError) as error:
-        raise BadEncoding("indices= must be whole numbers", cause=error) from error
+        raise InvalidArgument("indices= must be whole numbers", cause=error) from error
     if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
-        raise BadEncoding("indices= must be whole numbers")
+        raise InvalidArgument("indices= must be whole numbers")
     if not wanted.size:
         raise EmptyMedia("no frame was asked for")
     beyond = wanted[(wanted < 0) | (wanted >= total)]
@@ -641,7 +643,7 @@ def sample_by_count(
     "vllm" (its default loader): first and last frame included, i * (total - 1) / (count - 1), cut off.
     "transformers" (Qwen2VLVideoProcessor): an even number, i * total / count, cut off: the last is left out.
     "qwen-vl-utils": an even number, first and last included, rounded to the nearest.
-    Returns (T,) int64, increasing.  Raises BadEncoding for numbers below 1.
+    Returns (T,) int64, increasing.  Raises InvalidArgument for numbers below 1.
 
     >>> sample_by_count(10, 4), sample_by_count(10, 4, "transformers"), sample_by_count(10, 4, "qwen-vl-utils")
     (array([0, 3, 6, 9]), array([0, 2, 5, 7]), array([0, 3, 6, 9]))
@@ -795,7 +797,7 @@ def features(
 
     frames = video.frames if isinstance(video, Video) else video
     if dtype not in ("float32", "uint8"):
-        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+        raise InvalidArgument(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
         raise BadEncoding(f"{frames.dtype} {frames.shape}: features want (T, H, W, 3) uint8; use load_video")
     if not len(frames):

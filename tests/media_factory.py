@@ -31,6 +31,7 @@ from mmkit.errors import (
     CorruptMedia,
     DecodedTooLarge,
     EmptyMedia,
+    InvalidArgument,
     LimitExceeded,
     MmkitError,
     NonFiniteSamples,
@@ -697,7 +698,7 @@ good(
     check=lambda v: v.total_frames == 20,
 )
 good(91, "1-frame", "video", lambda f: film(frames=1), check=lambda v: len(v.frames) == 1)
-bad(91, "fps-0", "video", np.zeros((2, 8, 8, 3), np.uint8), BadEncoding, options=lambda f: {"fps": 0})
+bad(91, "fps-0", "video", np.zeros((2, 8, 8, 3), np.uint8), InvalidArgument, options=lambda f: {"fps": 0})
 bad(91, "fps-none", "video", np.zeros((2, 8, 8, 3), np.uint8), BadEncoding)
 bad(92, "2^31-samples", "video", lambda f: _many_frames(), DecodedTooLarge, CorruptMedia, TruncatedMedia,
     why="the table cannot hold that many, so the count is a lie before it is a budget")  # fmt: skip

@@ -23,7 +23,7 @@ from mmkit.audio import (
     voice_activity,
     windows,
 )
-from mmkit.errors import BadEncoding
+from mmkit.errors import InvalidArgument
 
 RATE = 16_000
 SPOKEN = ("three_one_four.wav", "five_two.ogg", "four_nine_zero_slow.ogg", "seven_two_fast.ogg", "stop.flac")
@@ -66,7 +66,7 @@ def test_windows_cover_every_sample_and_overlap_by_what_was_asked(samples, lengt
 
 @pytest.mark.parametrize(("length", "overlap"), [(0, 0), (10, 10), (10, 11), (10, -1), (-5, 0)])
 def test_windows_that_would_not_move_on_are_refused(length, overlap):
-    with pytest.raises(BadEncoding, match="overlap of"):
+    with pytest.raises(InvalidArgument, match="overlap of"):
         windows(100, length, overlap)
 
 
@@ -110,7 +110,7 @@ def test_split_cuts_in_the_pause_and_loses_nothing():
 @pytest.mark.parametrize("numbers", [(1.0, 1.0, 0.1), (30.0, 0.05, 0.1), (30.0, 1.0, 0.0)])
 def test_split_refuses_numbers_that_make_no_sense(numbers):
     seconds, search, quiet = numbers
-    with pytest.raises(BadEncoding, match="longer than the next"):
+    with pytest.raises(InvalidArgument, match="longer than the next"):
         split_at_pauses(noise(2, -20), RATE, seconds, search=search, quiet=quiet)
 
 

@@ -26,7 +26,6 @@ NAMED = [
     "NonFiniteSamples",
     "BackendMissing",
     "BadEncoding",
-    "ReservedTokenInText",
     "PlaceholderMismatch",
     "LimitExceeded",
     "ContextOverflow",

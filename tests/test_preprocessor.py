@@ -15,6 +15,7 @@ from mmkit.errors import (
     BadEncoding,
     ContextOverflow,
     EmptyMedia,
+    InvalidArgument,
     LimitExceeded,
     MmkitError,
     ModelNotFound,
@@ -215,7 +216,7 @@ def test_only_the_root_is_read(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"images": "a.png"}, {"images": b"a"}, {"audios": 5}, {"videos": None}])
 def test_items_are_lists(wrong):
-    with pytest.raises(BadEncoding, match="not a list"):
+    with pytest.raises(InvalidArgument, match="not a list"):
         MultiModalSample("?", **wrong)
 
 
