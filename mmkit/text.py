@@ -1,13 +1,14 @@
 """Text: from characters to token ids and back, with nothing lost on the way.
 
     text -> clean_text -> CleanText (text, notes)
-         -> BPE.encode: split -> bytes -> merges -> ids -> truncate -> pad -> (ids, mask)
+         -> BPE.encode: split -> bytes -> merges -> ids -> truncate or windows -> pad -> (ids, mask), positions
     corpus -> train -> BPE -> save, load (tokenizer.json)
+    word -> longest_pieces (WordPiece)          chunk -> likeliest_pieces (Unigram): the other families' cuts
 
 Follows Sennrich et al. (2016) for the merge rule, Radford et al. (2019, GPT-2) for bytes as the alphabet and
 for the chunks that no merge crosses, and tokenizers for ties and for the file: what is trained, encoded and
 decoded here is what `tokenizers` trains, encodes and decodes.
-Leaves out other models than byte-level BPE (Unigram, WordPiece), offsets, and templates that add tokens. Letters
+Leaves out training and files of other models than byte-level BPE, offsets, and templates that add tokens. Letters
 newer than Unicode 16 may be cut into other chunks than tokenizers cuts them; they come back unharmed all the same.
 """
 
@@ -660,6 +661,74 @@ def _supported(condition: bool, found: str) -> None:
         )
 
 
+# --- the other families: the same words, cut by another rule ----------------------------------------------------
+
+
+def longest_pieces(
+    word: str, vocabulary: Collection[str], *, prefix: str = "##", unknown: str = "[UNK]", limit: int = 100
+) -> list[str]:
+    """WordPiece: from left to right, always the longest piece that the vocabulary has.
+
+    word: without spaces.  prefix: marks pieces that do not begin a word.  A word with a part that no piece covers,
+    or longer than `limit` characters, is `unknown` as a whole.
+    Source: Devlin et al. (2018, BERT), and tokenizers' WordPiece.
+
+    >>> longest_pieces("tokens", {"to", "token", "##s", "##kens"}), longest_pieces("tokam", {"to", "token"})
+    (['token', '##s'], ['[UNK]'])
+    """
+    if len(word) > limit:
+        return [unknown]
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        begin = prefix if start else ""
+        known = (end for end in range(len(word), start, -1) if begin + word[start:end] in vocabulary)
+        end = next(known, None)
+        if end is None:
+            return [unknown]
+        pieces.append(begin + word[start:end])
+        start = end
+    return pieces
+
+
+UNKNOWN_PENALTY = (
+    10.0  # SentencePiece's: a character that no piece covers costs this much more than the worst piece
+)
+
+
+def likeliest_pieces(chunk: str, scores: Mapping[str, float]) -> list[str]:
+    """Unigram: of all ways to cut a chunk, the one whose pieces have the largest product of probabilities.
+
+    chunk: text that no piece crosses; SentencePiece writes a space as U+2581 before it cuts.
+    scores: piece -> the logarithm of its probability.  Characters without a piece come back as they stand,
+    neighbours of this kind joined.
+    Viterbi's algorithm: the best way to each place is the best way to an earlier place and one more piece.
+    Source: Kudo (2018), and tokenizers' Unigram.
+
+    >>> likeliest_pieces("abab", {"a": -1.0, "b": -1.0, "ab": -1.5, "aba": -2.5})
+    ['ab', 'ab']
+    """
+    longest, worst = max(map(len, scores)), min(scores.values()) - UNKNOWN_PENALTY
+    best = [(0.0, 0)]  # place -> (score of the best way to it, where its last piece begins)
+    for end in range(1, len(chunk) + 1):
+        ways = [(best[end - 1][0] + scores.get(chunk[end - 1], worst), end - 1)]
+        for start in range(max(0, end - longest), end - 1):
+            if chunk[start:end] in scores:
+                ways.append((best[start][0] + scores[chunk[start:end]], start))
+        best.append(max(ways, key=lambda way: (way[0], -way[1])))  # of equals the longer last piece
+    pieces: list[str] = []
+    end = len(chunk)
+    while end:
+        start = best[end][1]
+        piece = chunk[start:end]
+        if pieces and piece not in scores and pieces[-1] not in scores:
+            pieces[-1] = piece + pieces[-1]
+        else:
+            pieces.append(piece)
+        end = start
+    return pieces[::-1]
+
+
 # --- batches ---------------------------------------------------------------------------------------------------
 
 
@@ -694,6 +763,21 @@ def truncate(
             modality="text",
         )
     return kept
+
+
+def windows(ids: Sequence[int], length: int, *, overlap: int = 0) -> list[list[int]]:
+    """A long text as windows of at most `length` ids, each repeating the last `overlap` ids of the one before.
+
+    overlap: what tokenizers calls `stride`. Nothing is cut away, and a name on a border is whole in one of the two.
+    Raises InvalidArgument unless 0 <= overlap < length.
+
+    >>> windows([1, 2, 3, 4, 5, 6, 7], 4, overlap=1)
+    [[1, 2, 3, 4], [4, 5, 6, 7]]
+    """
+    if not 0 <= overlap < length:
+        raise InvalidArgument(f"overlap is {overlap}, length is {length}; choose an overlap from 0 to {length - 1}")
+    last = max(len(ids) - overlap, 1)  # a window that begins here or later would repeat, and add nothing
+    return [list(ids[start : start + length]) for start in range(0, last, length - overlap)]
 
 
 @dataclass(frozen=True)
@@ -738,3 +822,16 @@ def pad(
         real = slice(width - len(row), width) if side == "left" else slice(0, len(row))
         ids[at, real], mask[at, real] = row, 1
     return Padded(ids, mask)
+
+
+def positions(mask: np.ndarray) -> np.ndarray:
+    """Which place each token of a padded batch has in its own text: padding is not counted.
+
+    mask: (B, T) 1 for a token and 0 for padding.  Returns (B, T) int64; padding has 0, which the mask hides.
+    A model with learned positions (GPT-2, OPT) needs them under left padding. transformers' `generate` makes them
+    from the mask, its `forward` does not.
+
+    >>> positions(np.array([[0, 0, 1, 1, 1]]))
+    array([[0, 0, 0, 1, 2]])
+    """
+    return np.maximum(np.cumsum(mask, axis=1) - 1, 0)

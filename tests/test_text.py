@@ -473,6 +473,69 @@ def test_missing_and_broken_files(tmp_path):
             text.load(tmp_path)
 
 
+# --- the other families ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wordpiece():
+    """tokenizers' WordPiece, trained on English: its alphabet has no Chinese and no emoji."""
+    library = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    library.train_from_iterator(
+        [ENGLISH], trainers.WordPieceTrainer(vocab_size=400, special_tokens=["[UNK]"], show_progress=False)
+    )
+    return library
+
+
+@pytest.mark.parametrize("source", GRADED)
+def test_longest_pieces_equal_tokenizers(source, wordpiece):
+    vocabulary = wordpiece.get_vocab()
+    words = [word for word, _ in wordpiece.pre_tokenizer.pre_tokenize_str(source)]
+    ours = [piece for word in words for piece in text.longest_pieces(word, vocabulary)]
+    assert ours == wordpiece.encode(source).tokens
+
+
+@given(word=st.text("abtheing", min_size=1, max_size=12))
+def test_longest_pieces_of_random_words(word, wordpiece):
+    assert text.longest_pieces(word, wordpiece.get_vocab()) == wordpiece.encode(word).tokens
+
+
+def test_wordpiece_by_hand():
+    vocabulary = {"un", "una", "##ffable", "##aff", "##able"}
+    assert text.longest_pieces("unaffable", vocabulary) == ["una", "##ffable"]  # greedy: not un ##aff ##able
+    assert text.longest_pieces("una", vocabulary) == ["una"]
+    assert text.longest_pieces("unable to", vocabulary) == ["[UNK]"]
+    assert text.longest_pieces("", vocabulary) == []
+
+
+@pytest.fixture(scope="module")
+def unigram():
+    """Pieces and scores as tokenizers' trainer learns them from both languages, and the library itself."""
+    library = Tokenizer(models.Unigram())
+    library.pre_tokenizer = pre_tokenizers.Metaspace()
+    options = {"unk_token": "<unk>", "special_tokens": ["<unk>"], "show_progress": False}
+    library.train_from_iterator([ENGLISH, CHINESE], trainers.UnigramTrainer(vocab_size=300, **options))
+    vocabulary = json.loads(library.to_str())["model"]["vocab"]
+    return library, {piece: score for piece, score in vocabulary if piece != "<unk>"}
+
+
+@given(source=st.text("abthe ing数据", max_size=30) | KNOWN)
+@example(source="👩‍🚀 emoji, twice: 👩‍🚀👩‍🚀")
+def test_likeliest_pieces_equal_tokenizers(source, unigram):
+    library, scores = unigram
+    chunks = [chunk for chunk, _ in library.pre_tokenizer.pre_tokenize_str(source)]
+    ours = [piece for chunk in chunks for piece in text.likeliest_pieces(chunk, scores)]
+    assert ours == library.encode(source).tokens
+
+
+def test_unigram_by_hand():
+    scores = {"a": -1.0, "b": -1.0, "ab": -1.5, "aba": -2.4}
+    assert text.likeliest_pieces("aba", scores) == ["aba"]  # -2.4 against -2.5 for ab, a and -3 for a, b, a
+    assert text.likeliest_pieces("aba", {**scores, "aba": -2.6}) == ["ab", "a"]
+    assert text.likeliest_pieces("xaxx", scores) == ["x", "a", "xx"]
+    assert text.likeliest_pieces("", scores) == []
+
+
 # --- batches -------------------------------------------------------------------------------------------------
 
 
@@ -496,6 +559,42 @@ def test_padding_by_hand():
 def test_the_mask_gives_the_sequences_back(rows, side):
     padded = text.pad(rows, pad_id=0, side=side)
     assert [ids[mask == 1].tolist() for ids, mask in zip(padded.ids, padded.mask, strict=True)] == rows
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=40),
+    st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))),
+)
+def test_windows_equal_tokenizers(ids, shape):
+    length, overlap = shape
+    library = Tokenizer(models.WordLevel({str(n): n for n in range(10)}, unk_token="0"))
+    library.pre_tokenizer = pre_tokenizers.Whitespace()
+    library.enable_truncation(max_length=length, stride=overlap)
+    first = library.encode(" ".join(map(str, ids)))
+    assert text.windows(ids, length, overlap=overlap) == [first.ids, *(each.ids for each in first.overflowing)]
+
+
+def test_windows_that_cannot_be():
+    for length, overlap in ((4, 4), (4, -1), (0, 0)):
+        with pytest.raises(InvalidArgument, match="choose an overlap"):
+            text.windows([1, 2, 3], length, overlap=overlap)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_positions_equal_transformers_own(side):
+    """The oracle is what `generate` makes of the mask, caught on its way into a tiny GPT-2."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    tokens = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=12, n_positions=16, **tokens))
+    padded = text.pad([[5, 6, 7], [8]], pad_id=0, side=side)
+    caught = []
+    model.register_forward_pre_hook(lambda _, args, kwargs: caught.append(kwargs["position_ids"]), with_kwargs=True)
+    ids, mask = torch.tensor(padded.ids), torch.tensor(padded.mask)
+    model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=1)
+    real = padded.mask == 1
+    np.testing.assert_array_equal(text.positions(padded.mask)[real], caught[0].numpy()[real])
 
 
 @pytest.mark.parametrize("keep", ["start", "end"])
