@@ -27,6 +27,7 @@ def _some_page(rng):
         case("the same, a line of pixels more", 57, 84, 10, 10),
         case("letters twice as high as wanted", 112, 168, 16, 8),
         case("four times", 448, 224, 32, 8),
+        case("half a pixel more than a cell", 57, 84, 20, 10),
         case("a full page", 3508, 2480, 40, 11),
         case("a wide strip", 30, 2000, 20, 9),
         case("letters a little too small", 560, 560, 9, 10),
@@ -126,8 +127,8 @@ def lay_on(rgba, colour):
 
 
 def _pixel(rng):
-    columns = rng.randrange(1, 40)
-    return rng.randrange(600), rng.randrange(28 * columns), 28 * columns
+    columns = rng.randrange(1, 90)
+    return rng.randrange(2000), rng.randrange(28 * columns), 28 * columns
 
 
 @exercise(
@@ -138,6 +139,7 @@ def _pixel(rng):
         case("the second row of tokens", 28, 0, 56),
         case("the last pixel of a token", 27, 27, 56),
         case("one column of tokens", 90, 5, 28),
+        case("a large picture", 1200, 900, 1960),
     ],
     draw=_pixel,
     hints=(

@@ -105,7 +105,7 @@ def to_mono(pcm):
 
 def _some_values(rng):
     noise = np.random.default_rng(rng.getrandbits(32))
-    values = noise.uniform(-1, 1, (noise.integers(1, 4), noise.integers(1, 4)))
+    values = noise.uniform(-0.4, 1, (noise.integers(1, 4), noise.integers(1, 4)))
     return values.round(3), rng.choice([0.01, 0.1, 0.25, 0.5, 1.5, 2, 3, 10, 100])
 
 
@@ -117,7 +117,7 @@ def _some_values(rng):
         case("a tenth", np.array([[0.5, -0.25]]), 0.1),
         case("twice", np.array([[1.0], [0.0], [-0.5]]), 2),
         case("the faintest lies 2 below the loudest, as before", np.array([[1.3, -0.7], [0.2, -0.7]]), 100),
-        case("softer, and the faintest lies 2 below", np.array([[1.3, -0.7], [0.2, -0.7]]), 0.02),
+        case("softer, and the faintest lies 2 below", np.array([[1.3, -0.7], [0.2, -0.7]]), 0.1),
     ],
     draw=_some_values,
     draws=30,

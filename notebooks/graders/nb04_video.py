@@ -106,8 +106,9 @@ FREE = replace(QWEN2_VL_VIDEO, min_pixels=1, max_pixels=10**9)  # no resizing
         case("one frame", 1, 56, 28),
         case("higher than wide", 2, 112, 56),
         case("a film", 24, 280, 504),
+        case("a large film", 3, 1120, 1960),
     ],
-    draw=lambda rng: (rng.randrange(1, 60), 28 * rng.randrange(1, 20), 28 * rng.randrange(1, 20)),
+    draw=lambda rng: (rng.randrange(1, 60), 28 * rng.randrange(1, 70), 28 * rng.randrange(1, 70)),
     draws=80,
     hints=(
         "How many temporal patches, how many tokens down, how many across?",

@@ -222,6 +222,8 @@ def _nearly_opposite(rng):
         case("two alike", _channels(TONE, TONE)),
         case("opposite", _channels(TONE, -TONE)),
         case("nearly opposite", _channels(TONE, -0.9 * TONE)),
+        case("a hair less than a hundredth", _channels(TONE, -0.8175 * TONE)),
+        case("a hair more than a hundredth", _channels(TONE, -0.8171 * TONE)),
         case("just enough to cancel", _channels(TONE, -0.822 * TONE)),
         case("just not enough", _channels(TONE, -0.813 * TONE)),
         case("the quieter channel first, just enough", _channels(-0.822 * TONE, TONE)),

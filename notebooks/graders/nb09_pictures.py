@@ -127,6 +127,7 @@ def _some_grids(rng):
         case("a video of four time steps", (64, 128), [(4, 8, 8)], 128, 2),
         case("patches instead of embeddings", (64, 128), [(1, 8, 8)], 128, 2),
         case("a batch axis", (1, 16, 128), [(1, 8, 8)], 128, 2),
+        case("an axis between", (16, 1, 128), [(1, 8, 8)], 128, 2),
         case("an axis behind", (16, 128, 1), [(1, 8, 8)], 128, 2),
         case("flat", (2048,), [(1, 8, 8)], 128, 2),
         case("turned", (128, 16), [(1, 8, 8)], 128, 2),

@@ -150,7 +150,7 @@ def _wave(levels, rate, rest=0, shape="square", offset=0.0):
 def _some_wave(rng):
     rate = rng.choice([8_000, 16_000, 11_025, 44_100])
     levels = [LIMIT * rng.choice([0, 0.8, 0.9, 1.1, 1.3, 20]) for _ in range(rng.randint(3, 12))]
-    return _wave(levels, rate, rng.randrange(160), rng.choice(["square", "tone", "click", "flat"]), 0.3), rate
+    return _wave(levels, rate, rng.randrange(220), rng.choice(["square", "tone", "click", "flat"]), 0.3), rate
 
 
 LOUD, FAINT = 0.1, 0.004
@@ -177,6 +177,7 @@ LOUD, FAINT = 0.1, 0.004
         case("another rate: four moments are not five", _wave([0, LOUD, LOUD, LOUD, LOUD, 0], 44_100), 44_100),
         case("a rate whose fiftieth is no whole number", _wave([LOUD] * 5, 11_025), 11_025),
         case("a loud rest that is no whole moment", _wave([LOUD] * 4, 8_000, 150, offset=0.9), 8_000),
+        case("a rest that lacks one sample", _wave([LOUD] * 4 + [0], 8_000, 159), 8_000),
         case("shorter than one moment", np.full(100, 0.5, np.float32), 8_000),
     ],
     draw=_some_wave,

@@ -51,7 +51,12 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
     tree = ast.parse(source)
     original = ast.unparse(tree)
     seen = {original}
+    ignored = {
+        inner for node in ast.walk(tree) if isinstance(node, ast.Raise) for inner in ast.walk(node.exc or node)
+    }
     for place, node in enumerate(ast.walk(tree)):
+        if node in ignored:  # the words of an error are free
+            continue
         for change in _changes(node):
             mutant = copy.deepcopy(tree)
             change(next(other for number, other in enumerate(ast.walk(mutant)) if number == place))
@@ -100,7 +105,7 @@ def _other_constants(value: object) -> Iterator[Change]:
     elif isinstance(value, float):
         yield from (_set("value", value * factor) for factor in (10.0, 0.5))
     elif isinstance(value, str) and value:
-        yield from (_set("value", other) for other in ("", value + " ", value[:-1]))
+        yield from (_set("value", other) for other in ("", value + "x", value.strip()))
 
 
 def _other_calls(node: ast.Call) -> Iterator[Change]:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib
 import re
+import signal
 from pathlib import Path
 
 import graders
 import nbformat
 import pytest
+from graders import mechanism
 
 from .conftest import NOTEBOOKS
-from .planted import RIGHT, WRONG
+from .mutants import mutants
+from .planted import EQUIVALENT, RIGHT, WRONG
 
 CALL = re.compile(r"\bgraders\.(\w+)\((\w+)\)")
 EXERCISES = graders.exercises()
@@ -58,7 +62,13 @@ def tagged(notebook: str, tag: str, function: str) -> str:
     return sources[0]
 
 
-def lesson_names(notebook: str) -> dict:
+def lesson(notebook: str) -> dict:
+    """A copy of the lesson's names."""
+    return dict(_lesson(notebook))
+
+
+@functools.cache
+def _lesson(notebook: str) -> dict:
     """What the lesson has imported and defined before its exercises: imports, functions, CONSTANTS."""
     names: dict = {}
     for cell in code_cells(notebook):
@@ -81,7 +91,7 @@ def test_solution_passes(notebook, grader, function, capsys):
     source = tagged(notebook, "solution", solution)
     assert (grader, solution) in CALL.findall(source), "the solution cell must call its grader"
     assert not re.search(rf"^def {function}\(", source, re.M)
-    names = lesson_names(notebook)
+    names = lesson(notebook)
     exec(source, names)
     capsys.readouterr()
     verdict = getattr(graders, grader)(names[solution])
@@ -91,7 +101,7 @@ def test_solution_passes(notebook, grader, function, capsys):
 
 @pytest.mark.parametrize(("notebook", "grader", "function"), asked())
 def test_stub_is_told_kindly(notebook, grader, function, capsys):
-    names = lesson_names(notebook)
+    names = lesson(notebook)
     exec(tagged(notebook, "stub", function), names)
     verdict = getattr(graders, grader)(names[function])
     assert not verdict
@@ -101,7 +111,7 @@ def test_stub_is_told_kindly(notebook, grader, function, capsys):
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
 def test_wrong_answers_are_caught(exercise, capsys):
     answers = [*exercise.mistakes.values(), *WRONG.get(exercise.name, [])]
-    assert len(answers) >= 3, f"plant six or more wrong answers for graders.{exercise.name}"
+    assert len(answers) >= 6, f"plant six or more wrong answers for graders.{exercise.name}"
     for answer in answers:
         verdict = exercise(answer)
         printed = capsys.readouterr().out
@@ -111,8 +121,8 @@ def test_wrong_answers_are_caught(exercise, capsys):
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
 def test_right_answers_in_other_styles_are_accepted(exercise):
-    answers = [exercise.reference, *RIGHT.get(exercise.name, [])]
-    assert len(answers) >= 1, f"plant two or more right answers for graders.{exercise.name}"
+    answers = RIGHT.get(exercise.name, [])
+    assert len(answers) >= 3, f"plant three or more right answers for graders.{exercise.name}"
     for answer in answers:
         verdict = exercise(answer)
         assert verdict, f"{answer.__name__}: {verdict.text}"
@@ -124,6 +134,41 @@ def test_a_known_mistake_is_told_by_its_remark(exercise):
         assert f"look      {remark}" in exercise(mistaken).text
 
 
+@pytest.mark.parametrize(("notebook", "grader", "function"), asked())
+def test_mutants_of_the_solution_are_caught(notebook, grader, function, alarm):
+    """A mutant that no case catches names a case that is missing, unless it is known to be right as well."""
+    exercise, solution = getattr(graders, grader), f"{function}_solution"
+    source = tagged(notebook, "solution", solution).replace(f"graders.{grader}({solution})", "")
+    survivors = {told for told, mutant in mutants(source) if survives(exercise, lesson(notebook), mutant, solution)}
+    assert survivors == set(EQUIVALENT.get(grader, {}))
+
+
+def survives(exercise, names, mutant, solution) -> bool:
+    """Whether all cases call it right. In this process, for speed: an endless loop is ended by the alarm."""
+    names = dict(names)
+    try:
+        exec(mutant, names)
+        for each, want in exercise.expected:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            if not mechanism.attempt(exercise, names[solution], each, want).right:
+                return False
+    except Exception:
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return True
+
+
+@pytest.fixture
+def alarm():
+    def ring(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
 def test_every_exercise_is_asked_in_its_notebook():
     assert {grader for _, grader, _ in asked()} == {exercise.name for exercise in EXERCISES}
     for notebook, grader, _ in asked():
@@ -131,7 +176,7 @@ def test_every_exercise_is_asked_in_its_notebook():
 
 
 def test_every_planted_answer_belongs_to_an_exercise():
-    assert set(WRONG) | set(RIGHT) <= {exercise.name for exercise in EXERCISES}
+    assert set(WRONG) | set(RIGHT) | set(EQUIVALENT) <= {exercise.name for exercise in EXERCISES}
 
 
 def test_places_are_unique():
