@@ -175,6 +175,13 @@ def test_every_exercise_is_asked_in_its_notebook():
         assert getattr(graders, grader).place.startswith(f"{notebook[:2]}."), grader
 
 
+def test_progress_is_shown_in_00_and_stored_without_anything_solved():
+    cells = [cell for cell in code_cells("00_start_here.ipynb") if "graders.progress()" in cell.source]
+    assert len(cells) == 1
+    assert "○○○" in cells[0].outputs[0].text
+    assert "●" not in cells[0].outputs[0].text
+
+
 def test_every_planted_answer_belongs_to_an_exercise():
     assert set(WRONG) | set(RIGHT) | set(EQUIVALENT) <= {exercise.name for exercise in EXERCISES}
 
