@@ -44,6 +44,7 @@ class Family:
     hidden: int  # width of an embedding
     merge: int  # merge x merge patches make one embedding
     recipes: dict[str, Any] = field(default_factory=dict)  # modality -> recipe, where one is known
+    marks: dict[str, str] = field(default_factory=dict)  # modality -> what the processor writes around an item
 
 
 def family_of(model: str, processor: Any, config: Any, overrides: dict[str, Any] | None = None) -> Family:
@@ -75,6 +76,7 @@ def family_of(model: str, processor: Any, config: Any, overrides: dict[str, Any]
         hidden=_first(text, "hidden_size", "d_model"),
         merge=getattr(vision, "spatial_merge_size", 1) or 1,
         recipes=_recipes(model, modalities, overrides or {}),
+        marks=_marks(processor, tokenizer, placeholders),
     )
 
 
@@ -98,6 +100,15 @@ def context_length(text_config: Any) -> int:
     names = ("max_position_embeddings", "max_target_positions")
     known = [n for n in (getattr(text_config, name, None) for name in names) if n]
     return min(known) if known else sys.maxsize
+
+
+def _marks(processor: Any, tokenizer: Any, placeholders: dict[str, str]) -> dict[str, str]:
+    """What stands for an item in the expanded prompt, without its embeddings: for most, the placeholder itself.
+
+    Gemma 3 puts blank lines around, which its tokenizer joins with those of the text.
+    """
+    whole = getattr(processor, "full_image_sequence", None)
+    return placeholders | ({"image": whole.replace(tokenizer.image_token, "")} if whole else {})
 
 
 def _first(config: Any, *names: str) -> int:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mmkit.errors import LimitExceeded
 from mmkit.media import LIMITS, Limits, content_key, read
-from mmkit.samples import Item
+from mmkit.samples import Embedding, Item
 from mmkit.tokens import MIN_SECONDS, count_audio, count_image, count_video, heard_samples
 
 
@@ -48,7 +48,7 @@ class Modality(Protocol):
         """Decode and check one item.  Raises a MediaError."""
         ...
 
-    def arguments(self, item: Item) -> dict[str, Any]:
+    def arguments(self, items: Sequence[Item]) -> dict[str, Any]:
         """What the model's transformers processor is called with."""
         ...
 
@@ -71,8 +71,8 @@ class ImageModality:
         value = Image.fromarray(picture.pixels)
         return Item("image", picture, value, key, cost, picture.pixels.nbytes, picture.notes)
 
-    def arguments(self, item: Item) -> dict[str, Any]:
-        return {"images": [item.value]}
+    def arguments(self, items: Sequence[Item]) -> dict[str, Any]:
+        return {"images": [item.value for item in items]}
 
     def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
         packed = io.BytesIO()
@@ -100,9 +100,9 @@ class AudioModality:
         key = content_key("audio", clip.wave, clip.sample_rate)
         return Item("audio", clip, (clip.wave, clip.sample_rate), key, cost, clip.wave.nbytes, clip.notes)
 
-    def arguments(self, item: Item) -> dict[str, Any]:
-        wave, rate = item.value
-        return {"audio": [wave], "sampling_rate": rate}
+    def arguments(self, items: Sequence[Item]) -> dict[str, Any]:
+        waves, rates = zip(*(item.value for item in items), strict=True)
+        return {"audio": list(waves), "sampling_rate": rates[0]}
 
     def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
         import soundfile
@@ -125,12 +125,13 @@ class VideoModality:
         key = content_key("video", film.frames, *film.times.tolist())
         return Item("video", film, (film.frames, film.metadata), key, cost, film.frames.nbytes, film.notes)
 
-    def arguments(self, item: Item) -> dict[str, Any]:
+    def arguments(self, items: Sequence[Item]) -> dict[str, Any]:
         from transformers.video_utils import VideoMetadata
 
-        frames, metadata = item.value
-        known = {name: value for name, value in metadata.items() if name != "do_sample_frames"}
-        return {"videos": [frames], "video_metadata": [VideoMetadata(**known)], "do_sample_frames": False}
+        films, facts = zip(*(item.value for item in items), strict=True)
+        facts = [{name: value for name, value in fact.items() if name != "do_sample_frames"} for fact in facts]
+        clocks = [VideoMetadata(**fact) for fact in facts]
+        return {"videos": list(films), "video_metadata": clocks, "do_sample_frames": False}
 
     def part(self, item: Item, source: Any, guard: Guard) -> dict[str, Any]:
         if not has_header(source):
@@ -141,6 +142,16 @@ class VideoModality:
 
 
 HANDLERS: dict[str, Modality] = {"image": ImageModality(), "audio": AudioModality(), "video": VideoModality()}
+
+
+def arguments_of(items: Mapping[str, Sequence[Item]]) -> dict[str, Any]:
+    """What the model's processor is called with for all items of a sample.  Raises LimitExceeded for embeddings."""
+    arguments: dict[str, Any] = {}
+    for modality, group in items.items():
+        if any(isinstance(item.clean, Embedding) for item in group):
+            raise LimitExceeded("this model's processor takes no embeddings; use to_prompt", modality=modality)
+        arguments |= HANDLERS[modality].arguments(group)
+    return arguments
 
 
 def has_header(source: Any) -> bool:

@@ -29,9 +29,10 @@ from mmkit.errors import ContextOverflow, InvalidArgument, LimitExceeded, MmkitE
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Limits, read
 from mmkit.messages import chat_messages, render
-from mmkit.modalities import HANDLERS, Guard, has_header
+from mmkit.modalities import HANDLERS, Guard, arguments_of, has_header
 from mmkit.processors import (
     expand_ids,
+    items_are_apart,
     load_config,
     load_processor,
     processing_signature,
@@ -104,6 +105,8 @@ class MultiModalPreprocessor:
 
         items, text, _ = self._ready(sample)
         self._check_context(text, [item.cost for group in items.values() for item in group])
+        if not all(items_are_apart(self.family.recipes.get(m)) for m in items):
+            return run_processor(self.processor, self.processor_kwargs | arguments_of(items) | {"text": [text]})
         result: dict[str, dict[str, Any]] = {"text": {}}
         expansions: dict[int, list[Any]] = {}
         for modality, group in items.items():
@@ -178,10 +181,12 @@ class MultiModalPreprocessor:
         key = f"{item.key}-{self.signature}"
         found = self.cache.get(key) if self.cache is not None else None
         if found is None:
-            arguments = self.processor_kwargs | HANDLERS[item.modality].arguments(item)
+            arguments = self.processor_kwargs | HANDLERS[item.modality].arguments([item])
             if placeholder is not None:
                 arguments |= {"text": [placeholder], "add_special_tokens": False}
-            found = run_processor(self.processor, item.modality, arguments)
+            made = run_processor(self.processor, arguments)
+            ids = {"input_ids": made["text"]["input_ids"]} if placeholder is not None else {}
+            found = made[item.modality] | ids
             if self.cache is not None:
                 self.cache.put(key, found)
         return found
@@ -256,15 +261,22 @@ class MultiModalPreprocessor:
 
     def _check_context(self, text: str, costs: list[ItemCost]) -> Cost:
         """The cost of a prompt.  Raises ContextOverflow with its table, where nothing is left for an answer."""
-        standing = len(costs) if self.placeholders else 0
         apart = self.family.style == "encoder_decoder"
-        cost = Cost(len(self._ids(text)) - standing, tuple(costs), self.context, encoded_apart=apart)
+        words = self._count_words(text, [cost.modality for cost in costs])
+        cost = Cost(words, tuple(costs), self.context, encoded_apart=apart)
         if cost.total >= self.context:
             raise ContextOverflow(
                 f"{cost.total} tokens and no room for an answer in a context of {self.context} ({cost.table()}); "
                 "send fewer or smaller items, or a shorter text"
             )
         return cost
+
+    def _count_words(self, text: str, modalities: list[str]) -> int:
+        """Tokens of a rendered prompt beside those that the items' placeholders become."""
+        marks = [self.family.marks[m] for m in modalities if m in self.placeholders]
+        for modality in self.placeholders:
+            text = text.replace(self.placeholders[modality], self.family.marks[modality])
+        return len(self._ids(text)) - sum(len(self.tokenizer(m, add_special_tokens=False).input_ids) for m in marks)
 
     def _ids(self, text: str) -> list[int]:
         """Token ids of a rendered prompt; a speech decoder's start tokens are in it already."""

@@ -1,7 +1,7 @@
-"""Processors: the model's own transformers processor: loaded, and run on one item.
+"""Processors: the model's own transformers processor: loaded, and run on one item or on all.
 
     model -> load_processor, load_config
-    item -> run_processor -> tensors, and the tokens of its placeholder -> expand_ids
+    item, or a whole sample -> run_processor -> tensors by modality; tokens of a placeholder -> expand_ids
 
 Follows transformers' AutoProcessor and AutoConfig. Leaves out what the numbers inside mean: recipes.py.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mmkit.errors import ModelError, ModelNotFound
-from mmkit.recipes import model_folder, read_json
+from mmkit.recipes import ImageRecipe, model_folder, read_json
+from mmkit.sizes import ShortestEdge, SmartResize, Stretch
 
 
 def load_processor(model: str, trust_remote_code: bool = False) -> Any:
@@ -37,7 +38,7 @@ def _loaded(factory: Any, model: str, trust_remote_code: bool, what: str) -> Any
     register_model_type(model)
     try:
         return factory.from_pretrained(model, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         name = ascii(Path(model).name)
         reason = str(error).strip().splitlines()[0][:200].replace(str(Path(model).parent), "...")
         raise ModelNotFound(f"{name} has no {what} that transformers can load: {reason}", cause=error) from error
@@ -55,19 +56,31 @@ def register_model_type(model: str) -> None:
         entry.load()()
 
 
-def run_processor(processor: Any, modality: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The processor's tensors for one item, and its "input_ids" if it was called with a text.
+def run_processor(processor: Any, arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The processor's tensors by modality; "text" where it was called with one.
 
-    Keeps what belongs to the modality.  Raises ModelError where the processor refuses the item.
+    Raises ModelError where the processor refuses its input.
     """
     try:
         made = dict(processor(**arguments, return_tensors="pt"))
     except (ValueError, TypeError, RuntimeError) as error:
         name = type(processor).__name__
         raise ModelError(f"{name} refused the item: {type(error).__name__}", cause=error) from error
-    ids = made.pop("input_ids", None)
-    kept = {name: value for name, value in made.items() if modality_of(name) == modality}
-    return kept if ids is None else {**kept, "input_ids": ids}
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in made.items():
+        found.setdefault(modality_of(name), {})[name] = value
+    return found
+
+
+def items_are_apart(recipe: Any) -> bool:
+    """Does the processor make of each item the same, whether it comes alone or with others?
+
+    Not where pictures are cut into tiles (their number differs), where text around an item is joined with its
+    neighbours (Gemma 3), or where nothing is known.
+    """
+    if isinstance(recipe, ImageRecipe):
+        return isinstance(recipe.resize, (SmartResize, ShortestEdge, Stretch)) and recipe.extra_tokens <= 1
+    return recipe is not None
 
 
 def modality_of(name: str) -> str:
@@ -76,6 +89,8 @@ def modality_of(name: str) -> str:
     >>> [modality_of(name) for name in ("pixel_values_videos", "pixel_values", "input_features", "input_ids")]
     ['video', 'image', 'audio', 'text']
     """
+    if "token_type" in name:
+        return "text"
     if "video" in name:
         return "video"
     if "pixel" in name or "image" in name:

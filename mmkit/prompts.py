@@ -45,11 +45,12 @@ def placeholders_of(processor: Any) -> dict[str, str]:
 def reserved_strings(processor: Any) -> tuple[str, ...]:
     """Every string that the model's tokenizer reads as a control token, longest first.
 
-    processor: a transformers processor or tokenizer.
+    processor: a transformers processor or tokenizer.  Added tokens of white space (Gemma's blank lines) are no
+    control tokens.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
     strings = set(tokenizer.get_added_vocab()) | set(placeholders_of(processor).values())
-    return tuple(sorted((s for s in strings if len(s) > 1), key=lambda s: (-len(s), s)))
+    return tuple(sorted((s for s in strings if len(s) > 1 and not s.isspace()), key=lambda s: (-len(s), s)))
 
 
 def find_reserved(text: str, reserved: Iterable[str]) -> list[tuple[int, str]]:
