@@ -53,76 +53,75 @@ def image_features(
     """
     import torch
 
+    if dtype not in ("float32", "uint8"):
+        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadEncoding(f"{pixels.dtype} {pixels.shape}: features want (H, W, 3) uint8; use load_image")
+    statistics = (recipe.mean, recipe.std) if dtype == "float32" else None
     resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)  # h w 3
     if recipe.resize != "smart":
         if recipe.crop:
             resized = center_crop(resized, recipe.crop, recipe.crop)
-        planes = normalize_planes(resized, recipe.mean, recipe.std, dtype, out)  # 1 3 h w
-        return {"pixel_values": torch.from_numpy(planes)}
-    patches, grid = pack_patches(resized, recipe, dtype, out)
+        return {"pixel_values": torch.from_numpy(normalize_planes(resized, statistics, out))}  # 1 3 h w
+    patches, grid = pack_patches(resized, recipe.patch, recipe.merge, recipe.temporal_patch, statistics, out)
     return {"pixel_values": torch.from_numpy(patches), "image_grid_thw": torch.tensor([grid])}
 
 
 def pack_patches(
     frames: np.ndarray,
-    recipe: Any,
-    dtype: Literal["float32", "uint8"] = "float32",
+    patch: int = 14,
+    merge: int = 2,
+    temporal_patch: int = 2,
+    statistics: tuple[Channels, Channels] | None = None,
     out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Equals image.patchify(image.normalize(frames)), or image.patchify(frames) for "uint8".
+    """Equals image.patchify(frames), or image.patchify(image.normalize(frames, *statistics)).
 
-    frames: (H, W, 3) or (T, H, W, 3) uint8, sides multiples of patch * merge.  recipe: an ImageRecipe or a
-    VideoRecipe with patch, merge, temporal_patch, mean and std.  Returns patches (gt*gh*gw, 3*pt*p*p) and the grid
+    frames: (H, W, 3) or (T, H, W, 3) uint8, sides multiples of patch * merge.  statistics: mean and std, as
+    normalize takes them; without, the bytes stay bytes.  Returns patches (gt*gh*gw, 3*pt*p*p) and the grid
     (gt, gh, gw).  Raises BadEncoding for a size that does not fit.
 
-    >>> from mmkit.recipes import QWEN2_VL
-    >>> patches, grid = pack_patches(np.zeros((5, 56, 28, 3), np.uint8), QWEN2_VL, "uint8")
+    >>> patches, grid = pack_patches(np.zeros((5, 56, 28, 3), np.uint8))
     >>> patches.shape, grid
     ((24, 1176), (3, 4, 2))
     """
     frames = np.ascontiguousarray(frames if frames.ndim == 4 else frames[None])  # T H W 3
     T, H, W, C = frames.shape
-    p, m, pt = recipe.patch, recipe.merge, recipe.temporal_patch
+    p, m, pt = patch, merge, temporal_patch
     if H % (m * p) or W % (m * p) or C != 3 or not T:
         raise BadEncoding(f"{T} frames of {W} x {H} x {C}: sides must be multiples of {m * p}, with 3 channels")
     gt, gh, gw = -(-T // pt), H // (m * p), W // (m * p)
-    patches = _memory((gt * gh * gw * m * m, 3 * pt * p * p), dtype, out)
+    patches = _memory((gt * gh * gw * m * m, 3 * pt * p * p), statistics, out)
     blocks = patches.reshape(gt, gh, gw, m, m, 3, pt, p, p)
-    packer(p, m, pt, T == 1, dtype == "float32")(frames, *_in_bytes(recipe.mean, recipe.std), blocks)
+    packer(p, m, pt, T == 1, statistics is not None)(frames, *_in_bytes(statistics), blocks)
     return patches, (gt, gh * m, gw * m)
 
 
 def normalize_planes(
-    pixels: np.ndarray,
-    mean: Channels,
-    std: Channels,
-    dtype: Literal["float32", "uint8"] = "float32",
-    out: np.ndarray | None = None,
+    pixels: np.ndarray, statistics: tuple[Channels, Channels] | None = None, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Equals image.normalize(pixels.transpose(2, 0, 1)[None], axis=1): (h, w, 3) uint8 -> (1, 3, h, w).
+    """Equals image.normalize(pixels.transpose(2, 0, 1)[None], *statistics, axis=1): (h, w, 3) -> (1, 3, h, w).
 
     >>> half = (0.5, 0.5, 0.5)
-    >>> normalize_planes(np.full((1, 2, 3), 255, np.uint8), half, half).ravel()
+    >>> normalize_planes(np.full((1, 2, 3), 255, np.uint8), (half, half)).ravel()
     array([1., 1., 1., 1., 1., 1.], dtype=float32)
     """
-    planes = _memory((1, 3, *pixels.shape[:2]), dtype, out)
-    splitter(dtype == "float32")(np.ascontiguousarray(pixels), *_in_bytes(mean, std), planes[0])
+    planes = _memory((1, 3, *pixels.shape[:2]), statistics, out)
+    splitter(statistics is not None)(np.ascontiguousarray(pixels), *_in_bytes(statistics), planes[0])
     return planes
 
 
-def _in_bytes(mean: Channels, std: Channels) -> tuple[np.ndarray, np.ndarray]:
+def _in_bytes(statistics: tuple[Channels, Channels] | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and std in units of 0..255, float32, in the order of operations of image.normalize."""
+    mean, std = statistics or ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # the latter are not read
     return np.float32(mean) * np.float32(255), np.float32(std) * np.float32(255)
 
 
-def _memory(shape: tuple[int, ...], dtype: str, out: np.ndarray | None) -> np.ndarray:
+def _memory(shape: tuple[int, ...], statistics: object, out: np.ndarray | None) -> np.ndarray:
     """Where the result goes: the caller's array, or new memory from torch, which keeps pages that it had before."""
     import torch
 
-    if dtype not in ("float32", "uint8"):
-        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+    dtype = "float32" if statistics else "uint8"
     if out is None:
         return torch.empty(shape, dtype=getattr(torch, dtype)).numpy()
     if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
