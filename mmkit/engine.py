@@ -324,9 +324,27 @@ def start(model: str, settings: Settings, preprocessor: MultiModalPreprocessor) 
         from vllm import LLM
 
         arguments = llm_arguments(model, settings, preprocessor.modalities)
-        return LLM(model=model, runner=runner(preprocessor), **arguments)
+        with llvmlite_out_of_sight():
+            return LLM(model=model, runner=runner(preprocessor), **arguments)
     except Exception as error:
         raise as_typed(error, starting=True) from error
+
+
+@contextlib.contextmanager
+def llvmlite_out_of_sight() -> Iterator[None]:
+    """Let vLLM start in a process that has imported numba (librosa and mmkit.kernels do).
+
+    On a CPU vLLM 0.32 reads the __dict__ of every object in sys.modules; llvmlite's library answers that with a
+    function of that name, and the start ends with "'_lib_fn_wrapper' object has no attribute 'get'". Its module
+    leaves the list for as long as the start takes; whoever holds it goes on using it.
+    """
+    name = "llvmlite.binding.ffi"
+    held = sys.modules.pop(name, None)
+    try:
+        yield
+    finally:
+        if held is not None:
+            sys.modules[name] = held
 
 
 def set_environment(model: str) -> None:

@@ -673,9 +673,25 @@ def features(
     """
     import torch
 
-    pixels = pixels.pixels if isinstance(pixels, Picture) else pixels
+    resized = resize_to_recipe(pixels, recipe)
     if dtype not in ("float32", "uint8"):
         raise InvalidArgument(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+    if not isinstance(recipe.resize, SmartResize):
+        planes = np.ascontiguousarray(resized.transpose(2, 0, 1))[None]  # 1 C H W
+        values = planes if dtype == "uint8" else normalize(planes, recipe.mean, recipe.std, axis=1)
+        return {"pixel_values": torch.from_numpy(values)}
+    values = resized if dtype == "uint8" else normalize(resized, recipe.mean, recipe.std)
+    patches, grid = patchify(values, recipe.patch, recipe.merge, recipe.temporal_patch)
+    return {"pixel_values": torch.from_numpy(patches), "image_grid_thw": torch.tensor([grid])}
+
+
+def resize_to_recipe(pixels: np.ndarray | Picture, recipe: ImageRecipe) -> np.ndarray:
+    """What the model sees of a picture: resized, and cropped where the recipe says so, (h, w, 3) uint8.
+
+    pixels: (H, W, 3) uint8, or a Picture.  Raises BadEncoding for other arrays, and ModelError for a recipe whose
+    pixels mmkit does not make (tiles).
+    """
+    pixels = pixels.pixels if isinstance(pixels, Picture) else pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise BadEncoding(f"{pixels.dtype} {pixels.shape}: features want (H, W, 3) uint8; use load_image")
     if recipe.method == "lanczos" or not isinstance(recipe.resize, (SmartResize, ShortestEdge, Stretch)):
@@ -685,12 +701,5 @@ def features(
             "processor (MultiModalPreprocessor.preprocess)"
         )
     resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)
-    if not isinstance(recipe.resize, SmartResize):
-        if isinstance(recipe.resize, ShortestEdge) and recipe.resize.crop:
-            resized = center_crop(resized, recipe.resize.crop, recipe.resize.crop)
-        planes = np.ascontiguousarray(resized.transpose(2, 0, 1))[None]  # 1 C H W
-        values = planes if dtype == "uint8" else normalize(planes, recipe.mean, recipe.std, axis=1)
-        return {"pixel_values": torch.from_numpy(values)}
-    values = resized if dtype == "uint8" else normalize(resized, recipe.mean, recipe.std)
-    patches, grid = patchify(values, recipe.patch, recipe.merge, recipe.temporal_patch)
-    return {"pixel_values": torch.from_numpy(patches), "image_grid_thw": torch.tensor([grid])}
+    crop = recipe.resize.crop if isinstance(recipe.resize, ShortestEdge) else None
+    return center_crop(resized, crop, crop) if crop else resized

@@ -11,6 +11,7 @@ equal them. Why they are faster: a strip of patch rows is normalized while it is
 its place, where numpy makes the float picture, its transpose and its temporal copies one after the other in
 memory; and a mel filter is a short row of weights, where a matrix product multiplies by its zeros, too.
 Compiled by numba at the first use (a second or two, kept in its cache folder), without Python's lock: threads help.
+numba is imported then, not before: it takes a second, and behind it a bare vLLM does not start on a CPU (engine.py).
 Leaves out decoding and the resize itself, which are torch's and libjpeg's and as fast as we know to make them.
 """
 
@@ -21,12 +22,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numba import njit
 
 from mmkit import audio
-from mmkit.errors import BadEncoding
-from mmkit.image import center_crop, resize, target_size
+from mmkit.errors import InvalidArgument
+from mmkit.image import Picture, resize_to_recipe
 from mmkit.recipes import WHISPER, AudioRecipe, Channels, ImageRecipe
+from mmkit.sizes import SmartResize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,15 +37,15 @@ LANES = 16  # of them that one instruction may take together
 
 
 def image_features(
-    pixels: np.ndarray,
+    pixels: np.ndarray | Picture,
     recipe: ImageRecipe,
     dtype: Literal["float32", "uint8"] = "float32",
     out: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The fused twin of image.features: the same tensors, bit for bit.
 
-    pixels: (H, W, 3) uint8.  out: an array to write pixel_values into, for callers who reuse one; it must have
-    the shape and dtype that are returned.  Raises BadEncoding, and what image.target_size raises.
+    pixels: (H, W, 3) uint8, or a Picture.  out: an array to write pixel_values into, for callers who reuse one.
+    Raises what image.features raises, and InvalidArgument where out has not the shape and dtype of the result.
 
     >>> from mmkit.recipes import QWEN2_VL
     >>> found = image_features(np.zeros((480, 640, 3), np.uint8), QWEN2_VL)
@@ -53,15 +54,11 @@ def image_features(
     """
     import torch
 
-    if dtype not in ("float32", "uint8"):
-        raise BadEncoding(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise BadEncoding(f"{pixels.dtype} {pixels.shape}: features want (H, W, 3) uint8; use load_image")
     statistics = (recipe.mean, recipe.std) if dtype == "float32" else None
-    resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)  # h w 3
-    if recipe.resize != "smart":
-        if recipe.crop:
-            resized = center_crop(resized, recipe.crop, recipe.crop)
+    resized = resize_to_recipe(pixels, recipe)  # h w 3
+    if dtype not in ("float32", "uint8"):
+        raise InvalidArgument(f"dtype {dtype!r}: features come as 'float32' or 'uint8'")
+    if not isinstance(recipe.resize, SmartResize):
         return {"pixel_values": torch.from_numpy(normalize_planes(resized, statistics, out))}  # 1 3 h w
     patches, grid = pack_patches(resized, recipe.patch, recipe.merge, recipe.temporal_patch, statistics, out)
     return {"pixel_values": torch.from_numpy(patches), "image_grid_thw": torch.tensor([grid])}
@@ -79,7 +76,7 @@ def pack_patches(
 
     frames: (H, W, 3) or (T, H, W, 3) uint8, sides multiples of patch * merge.  statistics: mean and std, as
     normalize takes them; without, the bytes stay bytes.  Returns patches (gt*gh*gw, 3*pt*p*p) and the grid
-    (gt, gh, gw).  Raises BadEncoding for a size that does not fit.
+    (gt, gh, gw).  Raises InvalidArgument for a size that does not fit.
 
     >>> patches, grid = pack_patches(np.zeros((5, 56, 28, 3), np.uint8))
     >>> patches.shape, grid
@@ -89,7 +86,7 @@ def pack_patches(
     T, H, W, C = frames.shape
     p, m, pt = patch, merge, temporal_patch
     if H % (m * p) or W % (m * p) or C != 3 or not T:
-        raise BadEncoding(f"{T} frames of {W} x {H} x {C}: sides must be multiples of {m * p}, with 3 channels")
+        raise InvalidArgument(f"{T} frames of {W} x {H} x {C}: sides must be multiples of {m * p}, with 3 channels")
     gt, gh, gw = -(-T // pt), H // (m * p), W // (m * p)
     patches = _memory((gt * gh * gw * m * m, 3 * pt * p * p), statistics, out)
     blocks = patches.reshape(gt, gh, gw, m, m, 3, pt, p, p)
@@ -125,7 +122,7 @@ def _memory(shape: tuple[int, ...], statistics: object, out: np.ndarray | None) 
     if out is None:
         return torch.empty(shape, dtype=getattr(torch, dtype)).numpy()
     if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise BadEncoding(f"out is {out.dtype} {out.shape}; this picture needs contiguous {dtype} {shape}")
+        raise InvalidArgument(f"out is {out.dtype} {out.shape}; this picture needs contiguous {dtype} {shape}")
     return out
 
 
@@ -170,6 +167,7 @@ def filter_rows(recipe: AudioRecipe) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache
 def splitter(normalized: bool) -> Callable[..., None]:
     """A kernel from interleaved pixels (H, W, 3) to planes (3, H, W), normalized or as they are."""
+    from numba import njit
 
     @njit(nogil=True, cache=True)
     def split(pixels, mean, std, planes):
@@ -193,6 +191,8 @@ def packer(patch: int, merge: int, temporal_patch: int, still: bool, normalized:
     still: one frame, which fills all of its temporal patch.  The sizes are constants of the compiled code: copies
     of a patch's row become a few wide moves.
     """
+    from numba import njit
+
     split = splitter(normalized)
     kind = np.float32 if normalized else np.uint8
     distinct = 1 if still else temporal_patch  # frames of a temporal patch
@@ -226,6 +226,7 @@ def packer(patch: int, merge: int, temporal_patch: int, still: bool, normalized:
 @lru_cache
 def band_powers() -> Callable[..., None]:
     """A kernel from a spectrum (frames, bins, 2) to the power in each mel band (n_mels, frames)."""
+    from numba import njit
 
     @njit(nogil=True, cache=True)
     def bands(spectrum, edges, bank, mel):
