@@ -11,7 +11,7 @@ equal them. Why they are faster: a strip of patch rows is normalized while it is
 its place, where numpy makes the float picture, its transpose and its temporal copies one after the other in
 memory; and a mel filter is a short row of weights, where a matrix product multiplies by its zeros, too.
 Compiled by numba at the first use (a second or two, kept in its cache folder), without Python's lock: threads help.
-numba is imported then, not before: it takes a second, and behind it a bare vLLM does not start on a CPU (engine.py).
+numba is imported then, not before: it takes a second, and behind it a bare vLLM does not start (see engine.py).
 Leaves out decoding and the resize itself, which are torch's and libjpeg's and as fast as we know to make them.
 """
 
