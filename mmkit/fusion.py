@@ -267,7 +267,8 @@ def mrope_positions(
             if grid is None:
                 raise PlaceholderMismatch(f"{length} {NAMES[kind]} tokens without a grid")
             interval = next(steps, 1.0) if kind == VIDEO and steps is not None else 1.0
-            piece = grid_positions(here, [int(side) for side in grid], merge, interval)
+            grid = [int(side) for side in grid]  # a tensor's, too
+            piece = grid_positions(here, grid, merge, interval)
             pieces.append(piece)
             length -= piece.shape[1]
             here = int(piece.max()) + 1 if rule == "vllm" else here + max(grid[1], grid[2]) // merge

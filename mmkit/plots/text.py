@@ -64,7 +64,7 @@ def prompt_strip(rows: dict[str, Sequence[tuple[str, str, bool]]], title: str) -
     edged in it where it only belongs to an item, pale where it is text.
 
     rows: label -> (token, modality or "text", receives an embedding?), as prompts.Expansion.strip gives them.
-    Four or more of the same in a row become one box: "<|image_pad|> x 16".
+    Four or more of the same in a row become one box: "<|image_pad|>×16".
 
     >>> prompt_strip({"after": [("what", "text", False), *[("<img>", "image", True)] * 4]}, "one picture")
     <strip: one picture>
@@ -76,7 +76,7 @@ def prompt_strip(rows: dict[str, Sequence[tuple[str, str, bool]]], title: str) -
             count = len(list(run))
             color = "none" if modality == "text" else COLOURS[modality]
             fill = _TINTS[0] if modality == "text" else color if receives else "white"
-            short = [f"{token} x {count}"] if count > 3 else [token] * count
+            short = [f"{token}×{count}"] if count > 3 else [token] * count
             boxes += [(each, fill, color) for each in short]
             words += [each.translate(_VISIBLE) + f" ({modality})" * receives for each in short]
         drawn.append(boxes)
