@@ -60,7 +60,7 @@ WRONG: dict[str, list[Wrong]] = {
     "05_pipeline": [],
     "07_prompt_updates": [
         Wrong("expand_by_hand(two, pad, sizes)", "sizes.pop(0)", "sizes.pop()"),
-        Wrong("1000 of 1000 equal", "PromptUpdate(modality, mode, target,", 'PromptUpdate(modality, "insert", target,'),
+        Wrong("1000 of 1000 equal", "(PromptUpdate(modality, mode,", '(PromptUpdate(modality, "insert",'),
         Wrong("200 prompts equal", '("vllm", "transformers")', '("vllm", "vllm")'),
     ],
     "08_register_a_model": [],
