@@ -104,7 +104,8 @@ def measured_rows() -> str:
     for card in shipped.cards():
         plain = {name: value for name, value in card.scores.get("summary", {}).items() if "," not in name}
         said = ", ".join(f"{name} {value:.1%}" for name, value in plain.items())
-        lines.append(f"| `{card.name}` ({card.megabytes:.1f} MB), exact answers | {said} |")
+        measure = card.scores.get("measure", "exact answers")
+        lines.append(f"| `{card.name}` ({card.megabytes:.1f} MB), {measure} | {said} |")
     for label, file, keys, said in SHOWN:
         value = json.loads((RESULTS / file).read_text("utf-8"))
         for key in keys:

@@ -111,6 +111,7 @@ def _skip_missing(prompt, contents):
         case("the second is missing, the third there", [7, 9], [[7], [8], [9]]),
         case("longer than the prompt", [7], [[7, 7]]),
         case("it would reach over the end", [5, 7], [[7, 7]]),
+        case("one token at the very end", [5, 7], [[7]]),
         case("with marks", [1, 9, 9, 2, 5, 1, 9, 2], [[1, 9, 9, 2], [1, 9, 2]]),
     ],
     draw=_some_items,

@@ -1,6 +1,6 @@
 """Planted answers to the exercises of 07_prompt_updates."""
 
-from . import right, wrong
+from . import equivalent, right, wrong
 
 
 @wrong("tiled_content")
@@ -138,3 +138,62 @@ def by_text(prompt, placeholder, sizes):
     if runs == ["x"] * len(sizes):
         return "ready"
     return "expanded" if runs == ["x" * size for size in sizes] else "wrong"
+
+
+@right("tiled_content")
+def appends_row_by_row(rows, columns, size, tile, line_break):
+    tokens, mask = [], []
+    for _ in range(rows):
+        for _ in range(columns):
+            tokens.extend([tile] * size)
+            mask.extend([True] * size)
+        tokens.append(line_break)
+        mask.append(False)
+    return tokens, mask
+
+
+@right("find_items")
+def with_a_helper(prompt, contents):
+    def search(content, at):
+        for here in range(at, len(prompt)):
+            if all(here + k < len(prompt) and prompt[here + k] == token for k, token in enumerate(content)):
+                return here
+        return None
+
+    offsets, at = [], 0
+    for content in contents:
+        here = search(content, at)
+        if here is None:
+            return offsets
+        offsets.append(here)
+        at = here + len(content)
+    return offsets
+
+
+@right("state_of_prompt")
+def with_a_counter(prompt, placeholder, sizes):
+    runs, run = [], 0
+    for token in [*prompt, None]:
+        if token == placeholder:
+            run += 1
+        elif run:
+            runs.append(run)
+            run = 0
+    if len(runs) != len(sizes):
+        return "wrong"
+    if all(run == 1 for run in runs):
+        return "ready"
+    return "expanded" if all(run == size for run, size in zip(runs, sizes, strict=True)) else "wrong"
+
+
+equivalent(
+    "find_items",
+    "here = [i for i in range(at, len(prompt)) if prompt[i:i + size] == content]  ->  "
+    "here = [i for i in range(at, len(prompt) + 1) if prompt[i:i + size] == content]",
+    "behind the last token stands nothing, which no content equals",
+)
+equivalent(
+    "find_items",
+    "offsets, at = ([], 0)  ->  offsets, at = ([], -1)",
+    "prompt[-1:size - 1] is always shorter than the content",
+)
