@@ -22,6 +22,7 @@ import json
 import linecache
 import multiprocessing
 import multiprocessing.dummy
+import numbers
 import random
 import re
 import sys
@@ -116,9 +117,9 @@ class Exercise:
         try:
             if self.same and not isinstance(got, Raised) and not isinstance(want, Raised):
                 return bool(self.same(got, want))
-            return difference(got, want, rtol=self.rtol, atol=self.atol) is None
-        except Exception:  # a wrong answer can be any object, whose own methods may be broken
+        except Exception:
             return False
+        return equal(got, want, rtol=self.rtol, atol=self.atol)
 
     def __call__(self, function: Any = None, hint: int = 0) -> Verdict:
         """Grade `function`; hint=1 and hint=2 add a hint to a verdict that is not yet "Right"."""
@@ -186,13 +187,20 @@ def _outcome(function: Callable, args: tuple) -> Any:
 
 def attempt(exercise: Exercise, function: Callable, each: Case, want: Any) -> Attempt:
     """Try the function on a copy of one case; what it prints is kept apart."""
-    printed = io.StringIO()
+    printed = _Printed()
     mine = copy.deepcopy(each.args)
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
         got = _outcome(function, mine)
-        changed = difference(mine, each.args) is not None
+        changed = not equal(mine, each.args)
         right = not changed and exercise.agree(got, want)
     return Attempt(each, want, got, printed.getvalue(), changed, right)
+
+
+class _Printed(io.StringIO):
+    """What a function prints; it cannot be closed."""
+
+    def close(self) -> None:
+        pass
 
 
 def _no_input(*_: Any) -> str:
@@ -214,25 +222,32 @@ class Report:
 def judge(exercise: Exercise, function: Callable, send: Callable[[Any], None]) -> None:
     """Run in the worker: send each case's number before it begins, a Report, perhaps one of a smaller case."""
     _limit_worker()
-    with mock.patch("builtins.input", _no_input):
-        done = []
-        for number, (each, want) in enumerate(exercise.expected):
-            send(number)
-            done.append(attempt(exercise, function, each, want))
-            if isinstance(done[-1].got, Raised) and isinstance(done[-1].got.error, MemoryError):
-                break
-        failing = [each for each in done if not each.right]
-        if not failing:
-            send(Report(True, f"Right: {name_of(function)} does what was asked in every case."))
-        elif all(each.empty and not each.printed for each in done):
-            send(Report(False, _not_done(function)))
-        else:
-            first = min(failing, key=lambda each: (degenerate(each.case.args), size(each.case.args)))
-            send(_report(exercise, function, done, first))
-            if exercise.shrink and not first.empty and not isinstance(first.want, Raised):
-                smaller = _smaller(exercise, function, first)
-                send(_report(exercise, function, done, smaller))
+    try:
+        with mock.patch("builtins.input", _no_input):
+            _judge(exercise, function, send)
+    except Exception as error:  # an answer can be an object that breaks whatever looks at it
+        send(Report(False, f"Not yet: {name_of(function)} gives what cannot be compared ({Raised(error)})."))
     send(None)
+
+
+def _judge(exercise: Exercise, function: Callable, send: Callable[[Any], None]) -> None:
+    done = []
+    for number, (each, want) in enumerate(exercise.expected):
+        send(number)
+        done.append(attempt(exercise, function, each, want))
+        if isinstance(done[-1].got, Raised) and isinstance(done[-1].got.error, MemoryError):
+            break
+    failing = [each for each in done if not each.right]
+    if not failing:
+        send(Report(True, f"Right: {name_of(function)} does what was asked in every case."))
+    elif all(each.empty and not each.printed for each in done):
+        send(Report(False, _not_done(function)))
+    else:
+        first = min(failing, key=lambda each: (degenerate(each.case.args), size(each.case.args)))
+        send(_report(exercise, function, done, first))
+        if exercise.shrink and not first.empty and not isinstance(first.want, Raised):
+            smaller = _smaller(exercise, function, first)
+            send(_report(exercise, function, done, smaller))
 
 
 def grade(exercise: Exercise, function: Callable, hint: int = 0) -> Verdict:
@@ -419,8 +434,11 @@ def _limit_worker() -> None:
 
 
 def equal(got: Any, want: Any, *, rtol: float = 0.0, atol: float = 0.0) -> bool:
-    """Whether two results agree; see `difference`."""
-    return difference(got, want, rtol=rtol, atol=atol) is None
+    """Whether two results agree, see `difference`; False where they cannot be compared."""
+    try:
+        return difference(got, want, rtol=rtol, atol=atol) is None
+    except Exception:  # a wrong answer can be any object, whose own methods may be broken
+        return False
 
 
 def difference(got: Any, want: Any, *, rtol: float = 0.0, atol: float = 0.0, at: str = "") -> str | None:
@@ -464,7 +482,7 @@ def difference(got: Any, want: Any, *, rtol: float = 0.0, atol: float = 0.0, at:
             return unlike("True or False")
         return None if got == want else f"{place}{got}, expected {want}"
     if isinstance(want, (int, float)):
-        if not isinstance(got, (int, float)):
+        if not isinstance(got, numbers.Real):
             return unlike("a number")
         if got == want or abs(got - want) <= atol + rtol * abs(want) or (got != got and want != want):
             return None
@@ -520,6 +538,7 @@ def apart(a: float, b: float) -> tuple[str, str]:
     >>> apart(0.333333, 0.3333337)
     ('0.333333', '0.333334')
     """
+    a, b = (value if isinstance(value, int) else float(value) for value in (a, b))
     for digits in range(4, 18):
         mine, theirs = f"{a:.{digits}g}", f"{b:.{digits}g}"
         if mine != theirs and float(mine) != float(theirs):

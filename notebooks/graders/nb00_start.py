@@ -17,6 +17,7 @@ PAD = "<|image_pad|>"
         case("one pixel", 1, 1),
         case("a thin line", 10, 280),
         case("a thin line that stands", 560, 3),
+        case("a very long one", 3, 2800),
     ],
     draw=lambda rng: (rng.randint(1, 900), rng.randint(1, 900)),
     hints=(
@@ -91,6 +92,7 @@ def chat_prompt(question, pictures):
         case("one too many", f"{PAD}{PAD}?", 1),
         case("one for none", f"{PAD}?", 0),
         case("none for none", "hello", 0),
+        case("three for one", f"{PAD}{PAD}{PAD}?", 1),
         case("two for three", f"{PAD}{PAD}?", 3),
         case("apart from each other", f"{PAD} or {PAD}?", 2),
         case("with its marks", f"{MARK}{MARK}?", 2),

@@ -6,6 +6,7 @@ from mmkit import text
 
 from .mechanism import case, exercise
 
+BORDERS = "\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff"  # the first and last of 1, 2, 3 and 4 bytes
 LEARNED = [(1, 2, 10), (10, 3, 11), (2, 3, 12), (11, 11, 13)]
 
 
@@ -39,6 +40,7 @@ def _some_pieces(rng):
         case("the last character is never completed", [b"Hi ", b"\xf0\x9f\x9a"]),
         case("the sign \ufffd can be the text's own", [b"a\xef\xbf\xbd", b"b"]),
         case("spaces and line breaks", [b"  ", b"\n", b" a "]),
+        case("the first and last characters of each length", [bytes([byte]) for byte in BORDERS.encode()]),
         case("a token without any byte", [b"a", b"", b"b"]),
         case("no tokens", []),
     ],
@@ -130,6 +132,7 @@ def _mask_from_ids(rows, pad_id, side):
         case("a real token with the padding's id", [[0, 0], [5, 0, 6]], 0, "left"),
         case("another padding id", [[1], [2, 3]], 9, "right"),
         case("the longest row stands last", [[1], [2, 3], [4, 5, 6]], 0, "left"),
+        case("a long row", [list(range(1, 40)), [7]], 0, "left"),
         case("an empty row", [[], [2, 3]], 1, "left"),
         case("empty rows alone", [[], []], 1, "right"),
         case("no rows", [], 0, "left"),
@@ -160,6 +163,7 @@ def padding(rows, pad_id, side):
         case("one byte is missing", "中文", 5),
         case("an accent", "café!", 4),
         case("four bytes", "a🚀b", 4),
+        case("the first and last characters of each length", BORDERS, 14),
         case("a space at the end belongs to it", "ab cd", 3),
         case("spaces at the beginning, too", "  ab", 3),
         case("the character that the bytes spell otherwise", "\ufffdab", 2),

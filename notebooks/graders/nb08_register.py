@@ -40,6 +40,7 @@ def _expanded_twice(prompt, lengths):
         case("two of one kind", f"{A}and{A}", {A: [2, 3]}),
         case("two neighbors", f"{A}{A}?", {A: [1, 2]}),
         case("two neighbors, the longer one first", f"{A}{A}?", {A: [3, 1]}),
+        case("only a space between", f"{A} {B} {A} ?", {A: [1, 2], B: [2]}),
         case("both kinds in turn", f"{A}{B}{A}?{B}", {A: [1, 2], B: [3, 1]}),
         case("one item of one row", B, {B: [1]}),
         case("the names of the text", "<a>?<b><a>", {"<a>": [2, 3], "<b>": [1]}),

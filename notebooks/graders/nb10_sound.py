@@ -177,7 +177,7 @@ LOUD, FAINT = 0.1, 0.004
         case("another rate: four moments are not five", _wave([0, LOUD, LOUD, LOUD, LOUD, 0], 44_100), 44_100),
         case("a rate whose fiftieth is no whole number", _wave([LOUD] * 5, 11_025), 11_025),
         case("a loud rest that is no whole moment", _wave([LOUD] * 4, 8_000, 150, offset=0.9), 8_000),
-        case("a rest that lacks one sample", _wave([LOUD] * 4 + [0], 8_000, 159), 8_000),
+        case("a rest that lacks one sample", _wave([LOUD] * 4, 8_000, 159, offset=0.9), 8_000),
         case("shorter than one moment", np.full(100, 0.5, np.float32), 8_000),
     ],
     draw=_some_wave,

@@ -115,9 +115,9 @@ def _other_calls(node: ast.Call) -> Iterator[Change]:
         yield lambda call, other=other: setattr(call.func, field, other)
     if name in ("min", "max", "minimum", "maximum"):  # a dropped clamp
         yield from (_become(argument) for argument in node.args)
-    if name in ("round", "abs", "sorted"):  # a forgotten step
+    if name in ("round", "abs", "sorted") and node.args:  # a forgotten step
         yield _become(node.args[0])
-    if name in ("range", "len"):  # off by one
+    if name in ("range", "len") and node.args:  # off by one
         for step in (1, -1):
             last = node.args[-1] if name == "range" else node
             more = ast.BinOp(copy.deepcopy(last), ast.Add(), ast.Constant(step))
