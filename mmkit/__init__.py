@@ -42,6 +42,8 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
     from mmkit.tokens import Cost, ItemCost, audio_tokens, cost, image_tokens, video_tokens
     from mmkit.video import Video, load_video
 
+    __version__: str
+
 _WHERE = {
     "answers": ("Answer", "Sampling"),
     "audio": ("Clip", "load_audio"),

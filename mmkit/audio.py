@@ -110,7 +110,7 @@ def load_audio(
             if sample_rate is None:
                 raise BadSampleRate("an array does not know its rate; pass sample_rate, for example 16000")
             rate = check_rate(sample_rate, limits)
-            media.check_samples(*channels.shape, rate, limits)
+            media.check_samples(channels.shape[0], channels.shape[1], rate, limits)
         else:
             blob = media.read(source, modality="audio", root=root, limits=limits, fetch=fetch)
             name = blob.label
@@ -305,7 +305,7 @@ def check_md5(values: np.ndarray, header: Header) -> None:
     if not header.md5:
         return
     raw = np.ascontiguousarray(values, "<i4").view(np.uint8).reshape(-1, 4)[:, : -(-header.bits // 8)]
-    if hashlib.md5(np.ascontiguousarray(raw), usedforsecurity=False).digest() != header.md5:
+    if hashlib.md5(raw.tobytes(), usedforsecurity=False).digest() != header.md5:
         raise CorruptMedia("frames of this FLAC are missing or wrong: the MD5 of its samples is not the stated one")
 
 
@@ -694,7 +694,7 @@ def heard_frames(wave: np.ndarray | Tensor, recipe: AudioRecipe) -> tuple[Tensor
     """
     wave = _checked(wave)[: recipe.max_samples]
     half = recipe.n_fft // 2
-    length = recipe.max_samples if recipe.pad and recipe.max_samples else max(len(wave), half + 1)
+    length = recipe.max_samples if recipe.pad else max(len(wave), half + 1)
     n_frames = length // recipe.hop + (0 if recipe.drop_last else 1)
     silence = min(length - len(wave), recipe.n_fft)
     return wave, silence, n_frames, min(n_frames, math.ceil((len(wave) + half) / recipe.hop))
@@ -721,7 +721,7 @@ def features(clip: Clip, recipe: AudioRecipe = WHISPER) -> dict[str, Tensor]:
     out = {"input_features": log_mel(wave, recipe)[None]}
     if recipe.tokens == "pooled":
         n_frames = out["input_features"].shape[2]
-        held = math.ceil(min(len(wave), recipe.max_samples or len(wave)) / recipe.hop)
+        held = math.ceil(min(len(wave), recipe.max_samples) / recipe.hop)
         out["feature_attention_mask"] = (torch.arange(n_frames)[None] < held).to(torch.int32)
     return out
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -71,7 +71,7 @@ def map_ordered(
         return results
     from tqdm import tqdm
 
-    total = len(inputs) if hasattr(inputs, "__len__") else None
+    total = len(inputs) if isinstance(inputs, Sized) else None
     return iter(tqdm(results, total=total, unit="sample", file=sys.stderr))
 
 
@@ -347,7 +347,7 @@ class FeatureCache:
             return
 
     def __len__(self) -> int:
-        return len(self._cache)
+        return sum(1 for _ in self._cache.iterkeys())
 
     @property
     def size(self) -> int:

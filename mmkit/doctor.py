@@ -93,7 +93,8 @@ def decoders() -> Iterator[Check]:
     Image.new("RGB", (8, 8)).save(picture, "jpeg")
     soundfile.write(sound, np.zeros(160, np.float32), 16_000, format="FLAC")
     size = Image.open(picture).size
-    yield Check("pictures", size == (8, 8), f"Pillow, JPEG {'turbo ' * features.check('libjpeg_turbo')}and PNG")
+    turbo = "turbo " if features.check("libjpeg_turbo") else ""
+    yield Check("pictures", size == (8, 8), f"Pillow, JPEG {turbo}and PNG")
     samples = soundfile.read(io.BytesIO(sound.getvalue()))[0]
     yield Check("sound", len(samples) == 160, f"libsndfile {soundfile.__libsndfile_version__}")
     names = [name for name in ("h264", "vp9", "aac", "mp3") if name in av.codecs_available]

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 from mmkit import shipped
 from mmkit.answers import Answer, Sampling, sampling_of
@@ -355,7 +355,7 @@ def set_environment(model: str) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-def runner(preprocessor: MultiModalPreprocessor) -> str:
+def runner(preprocessor: MultiModalPreprocessor) -> Literal["pooling", "generate"]:
     """vLLM's name for what the model does."""
     return "pooling" if embeds(preprocessor) else "generate"
 

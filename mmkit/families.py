@@ -20,6 +20,7 @@ from mmkit.prompts import placeholders_of, reserved_strings
 from mmkit.recipes import recipe_for
 
 MODALITIES = ("image", "audio", "video")
+Style = Literal["chat", "plain", "encoder_decoder", "dual_encoder"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Family:
     """
 
     name: str
-    style: Literal["chat", "plain", "encoder_decoder", "dual_encoder"]
+    style: Style
     modalities: tuple[str, ...]
     placeholders: dict[str, str]  # modality -> the string that stands for one item
     reserved: tuple[str, ...]  # what a user's text must not spell
@@ -80,7 +81,7 @@ def family_of(model: str, processor: Any, config: Any, overrides: dict[str, Any]
     )
 
 
-def _style(processor: Any, config: Any, placeholders: dict[str, str]) -> str:
+def _style(processor: Any, config: Any, placeholders: dict[str, str]) -> Style:
     if getattr(config, "is_encoder_decoder", False) and hasattr(processor, "feature_extractor"):
         return "encoder_decoder"
     if getattr(processor, "chat_template", None) or getattr(processor, "tokenizer", processor).chat_template:

@@ -106,7 +106,8 @@ def load_image(
             _check_pixels(source.width, source.height, limits)
             pixels, notes = _guarded(_pil_to_rgb, source, background)
         elif isinstance(source, np.ndarray) or hasattr(source, "__array__"):
-            array = source.detach().cpu().numpy() if hasattr(source, "detach") else np.asarray(source)
+            tensor = getattr(source, "detach", None)  # torch's, which may ask for gradients
+            array = np.asarray(source) if tensor is None else tensor().cpu().numpy()
             pixels, notes = array_to_rgb(array, layout, background, limits)
         else:
             blob = media.read(source, modality="image", root=root, limits=limits, fetch=fetch)
@@ -274,7 +275,7 @@ def _pil_to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[n
     """Any Pillow image -> pixels (H, W, 3) uint8 and notes; the caller's image stays as it was."""
     notes = []
     if getattr(image, "is_animated", False) and not image.tell():
-        notes.append(f"{image.n_frames} pictures in the file: only the first is read")
+        notes.append(f"{getattr(image, 'n_frames', 1)} pictures in the file: only the first is read")
     opened, turned = image, _orientation(image)
     image.load()
     if turned != 1:
@@ -367,7 +368,7 @@ def _cmyk_to_rgb(image: Image.Image) -> tuple[Image.Image, str]:
         try:
             given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             rgb = ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            return rgb, "CMYK: converted by its ICC profile"
+            return rgb or image, "CMYK: converted by its ICC profile"  # None only where it works in place
         except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
             return image.convert("RGB"), "CMYK: ICC profile unusable, converted by the plain formula"
     return image.convert("RGB"), "CMYK: converted by the plain formula"
@@ -570,10 +571,10 @@ def normalize(pixels: np.ndarray, mean: Channels, std: Channels, axis: int = -1)
     >>> normalize(np.uint8([[0, 128, 255]]), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).round(3)
     array([[-1.   ,  0.004,  1.   ]], dtype=float32)
     """
-    mean, std = _statistics(mean, std, pixels.ndim, axis)
+    center, spread = _statistics(mean, std, pixels.ndim, axis)
     values = pixels.astype(np.float32)
-    values -= mean
-    values /= std
+    values -= center
+    values /= spread
     return values
 
 
@@ -584,17 +585,16 @@ def denormalize(values: np.ndarray, mean: Channels, std: Channels, axis: int = -
     >>> denormalize(normalize(np.uint8([[0, 128, 255]]), half, half), half, half)
     array([[  0, 128, 255]], dtype=uint8)
     """
-    mean, std = _statistics(mean, std, values.ndim, axis)
-    return np.clip(np.rint(values * std + mean), 0, 255).astype(np.uint8)
+    center, spread = _statistics(mean, std, values.ndim, axis)
+    return np.clip(np.rint(values * spread + center), 0, 255).astype(np.uint8)
 
 
 def _statistics(mean: Channels, std: Channels, axes: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and std in units of 0..255, float32, shaped to broadcast along one of `axes` axes."""
     shape = [1] * axes
     shape[axis] = -1
-    scaled = (np.float32(numbers) * np.float32(255) for numbers in (mean, std))
-    first, second = (numbers.reshape(shape) for numbers in scaled)
-    return first, second
+    center, spread = (np.array(numbers, np.float32) * np.float32(255) for numbers in (mean, std))
+    return center.reshape(shape), spread.reshape(shape)
 
 
 # ---------------------------------------------------------------------------------------------- patches
@@ -700,6 +700,7 @@ def resize_to_recipe(pixels: np.ndarray | Picture, recipe: ImageRecipe) -> np.nd
             f"recipe {recipe.name} ({how}): mmkit counts its tokens only; its pixels are made by the model's own "
             "processor (MultiModalPreprocessor.preprocess)"
         )
-    resized = resize(pixels, target_size(*pixels.shape[:2], recipe), recipe.method)
+    height, width = pixels.shape[:2]
+    resized = resize(pixels, target_size(height, width, recipe), recipe.method)
     crop = recipe.resize.crop if isinstance(recipe.resize, ShortestEdge) else None
     return center_crop(resized, crop, crop) if crop else resized

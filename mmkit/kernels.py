@@ -111,7 +111,7 @@ def normalize_planes(
 def _in_bytes(statistics: tuple[Channels, Channels] | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and std in units of 0..255, float32, in the order of operations of image.normalize."""
     mean, std = statistics or ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # the latter are not read
-    return np.float32(mean) * np.float32(255), np.float32(std) * np.float32(255)
+    return np.array(mean, np.float32) * np.float32(255), np.array(std, np.float32) * np.float32(255)
 
 
 def _memory(shape: tuple[int, ...], statistics: object, out: np.ndarray | None) -> np.ndarray:

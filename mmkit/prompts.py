@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from mmkit.errors import PlaceholderMismatch
@@ -155,16 +155,14 @@ class PromptUpdate:
     """A rule: at `target`, insert or replace by `content`, once for each item of `modality`.
 
     target, content: a value, or a function of the item's number that gives one; content may be bare token ids.
-    item: None in a rule; a number once it is resolved, when target and content are values.
     """
 
     modality: str
     mode: Literal["insert", "replace"]
     target: Target | Callable[[int], Target]
     content: Content | Sequence[int] | Callable[[int], Content | Sequence[int]]
-    item: int | None = None
 
-    def resolve(self, item: int) -> PromptUpdate:
+    def resolve(self, item: int) -> ResolvedUpdate:
         """The rule as it stands for one item."""
         target = self.target(item) if callable(self.target) else self.target
         content = self.content(item) if callable(self.content) else self.content
@@ -172,16 +170,27 @@ class PromptUpdate:
             content = Content(tuple(content))
         if not isinstance(target, Place):
             target = tuple(target)
-        return replace(self, target=target, content=content, item=item)
+        return ResolvedUpdate(self.modality, self.mode, target, content, item)
+
+
+@dataclass(frozen=True)
+class ResolvedUpdate:
+    """A rule as it stands for one item: vLLM's ResolvedPromptUpdate."""
+
+    modality: str
+    mode: Literal["insert", "replace"]
+    target: tuple[int, ...] | Place
+    content: Content
+    item: int
 
 
 # modality -> for each item, its resolved updates: alternatives, of which the first that finds its target counts
-Updates = Mapping[str, Sequence[Sequence[PromptUpdate]]]
+Updates = Mapping[str, Sequence[Sequence[ResolvedUpdate]]]
 
 
 def resolve_updates(
     rules: Iterable[PromptUpdate], counts: Mapping[str, int]
-) -> dict[str, list[list[PromptUpdate]]]:
+) -> dict[str, list[list[ResolvedUpdate]]]:
     """Group rules by modality, and resolve each of them for every item.
 
     counts: how many items of each modality.
@@ -224,7 +233,7 @@ class Edit:
 
     start: int
     end: int
-    update: PromptUpdate
+    update: ResolvedUpdate
 
     @property
     def at(self) -> int:
@@ -243,11 +252,13 @@ def plan_updates(prompt: Sequence[int], updates: Updates) -> list[Edit]:
     edits: list[Edit] = []
     reached = 0
     while True:
-        found = {i: edit for i, item in enumerate(waiting) if (edit := _first_edit(prompt, item, reached))}
+        tried = {i: _first_edit(prompt, item, reached) for i, item in enumerate(waiting)}
+        found = {i: edit for i, edit in tried.items() if edit}
         if not found:
             return edits
         mode = next(iter(found.values())).update.mode
-        round_edits = {i: edit for i in found if (edit := _first_edit(prompt, waiting[i], reached, mode))}
+        tried = {i: _first_edit(prompt, waiting[i], reached, mode) for i in found}
+        round_edits = {i: edit for i, edit in tried.items() if edit}
         swaps = [i for i, edit in round_edits.items() if mode == "replace" and edit.start != edit.end]
         leftmost = min(swaps, key=lambda i: (round_edits[i].start, round_edits[i].end), default=None)
         taken = {i: edit for i, edit in round_edits.items() if i == leftmost or i not in swaps}
@@ -258,12 +269,12 @@ def plan_updates(prompt: Sequence[int], updates: Updates) -> list[Edit]:
 
 
 def _first_edit(
-    prompt: Sequence[int], alternatives: Sequence[PromptUpdate], start: int, mode: str | None = None
+    prompt: Sequence[int], alternatives: Sequence[ResolvedUpdate], start: int, mode: str | None = None
 ) -> Edit | None:
     """The first alternative (of one mode, if given) that finds its target."""
     for update in alternatives:
         if mode in (None, update.mode) and (found := find_target(prompt, update.target, start)):
-            return Edit(*found, update)
+            return Edit(found[0], found[1], update)
     return None
 
 

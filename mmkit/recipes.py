@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -98,19 +99,19 @@ class AudioRecipe:
     shift: float = 4.0  # (log + shift) / divisor
     divisor: float = 4.0
     drop_last: bool = True  # leave out the frame that is centred on the end
-    seconds: float | None = 30.0  # the model's window: longer clips are cut
+    seconds: float = 30.0  # the model's window: longer clips are cut; math.inf where there is none
     pad: bool = True  # fill shorter clips up to the window with silence
     tokens: Literal["window", "pooled", "stride"] | None = "window"
     stride: int = 4  # frames of one token, for "stride"
 
     @property
-    def max_samples(self) -> int | None:
-        """Samples of the model's window.
+    def max_samples(self) -> int:
+        """Samples of the model's window; sys.maxsize where there is none.
 
         >>> WHISPER.max_samples
         480000
         """
-        return None if self.seconds is None else round(self.seconds * self.sample_rate)
+        return sys.maxsize if math.isinf(self.seconds) else round(self.seconds * self.sample_rate)
 
 
 # Images. Class defaults and published checkpoints differ: both are named.
@@ -163,7 +164,7 @@ WHISPER_LARGE_V3 = replace(WHISPER, name="whisper-large-v3", n_mels=128)
 QWEN2_AUDIO = replace(WHISPER_LARGE_V3, name="qwen2-audio", tokens="pooled")
 ARTICLE = AudioRecipe(
     "article", n_fft=2048, hop=512, n_mels=128, mel_scale="htk", norm=None, bank_dtype="float32", log=None,
-    drop_last=False, seconds=None, pad=False, tokens=None,
+    drop_last=False, seconds=math.inf, pad=False, tokens=None,
 )  # fmt: skip
 
 # One table per modality: (presets by name, transformers' class names -> the preset that holds its defaults).

@@ -188,7 +188,7 @@ def write_starter(name: str, folder: str | Path) -> Path:
 
 def next_steps(name: str, folder: str | Path) -> str:
     """What to type after the package was written."""
-    steps = re.search(r"```bash\n(.*?)```", renamed(README, name), re.S)[1]
+    steps = renamed(README, name).split("```bash\n")[1].split("```")[0]
     return f"cd {shlex.quote(str(folder))}\n{steps}"
 
 
@@ -253,7 +253,9 @@ def is_installed(name: str) -> bool:
     found = importlib.util.find_spec(name)
     if found is None:
         return False
-    return found.origin is not None or any(Path(p).parent != Path.cwd() for p in found.submodule_search_locations)
+    return found.origin is not None or any(
+        Path(p).parent != Path.cwd() for p in found.submodule_search_locations or ()
+    )
 
 
 def metadata_of(name: str) -> bool:
@@ -269,15 +271,15 @@ def known_by(name: str) -> str | None:
 
     vLLM's list of models is read as text: importing vLLM takes half a minute.
     """
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto import configuration_auto  # its own names, not what was registered since
 
-    if name in CONFIG_MAPPING_NAMES:
+    if name in configuration_auto.CONFIG_MAPPING_NAMES:  # pyright: ignore[reportPrivateImportUsage]
         return f"transformers knows the model_type {name!r}"
     if metadata.entry_points(group="mmkit.models", name=name):
         return f"an installed package registers the model_type {name!r}"
     architecture = f"{camel(name)}ForConditionalGeneration"
     vllm = importlib.util.find_spec("vllm")
-    for place in vllm.submodule_search_locations if vllm else ():
+    for place in (vllm.submodule_search_locations if vllm else None) or ():
         registry = Path(place, "model_executor", "models", "registry.py")
         if registry.is_file() and f'"{architecture}"' in registry.read_text("utf-8"):
             return f"vLLM knows the architecture {architecture}"

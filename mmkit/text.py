@@ -108,9 +108,9 @@ def clean_text(
         notes.append(f"composed to NFC: {_times(len(text), 'character')} became {len(composed)}")
         text = composed
     for name, pattern in _UNUSUAL:
-        found = pattern.findall(text)
+        found = list(pattern.finditer(text))
         if found:
-            first = pattern.search(text)
+            first = found[0]
             notes.append(f"{_times(len(found), name)} kept, first U+{ord(first.group()[0]):04X} at {first.start()}")
     return CleanText(text, tuple(notes))
 

@@ -175,7 +175,7 @@ def heard_samples(samples: int, rate: int, recipe: AudioRecipe) -> int:
     if samples <= 0:
         raise EmptyMedia("0 samples; nothing to hear", modality="audio")
     heard = resampled_length(samples, rate, recipe.sample_rate)
-    if recipe.max_samples is not None and heard > recipe.max_samples:
+    if heard > recipe.max_samples:
         raise LimitExceeded(
             f"{samples / rate:.1f} s of sound; {recipe.name} hears {recipe.seconds:g} s and would drop the rest; "
             "cut the clip into pieces",
@@ -193,9 +193,9 @@ def audio_seconds(tokens: int, recipe: AudioRecipe) -> float:
     >>> audio_seconds(25, QWEN2_AUDIO), audio_seconds(1500, WHISPER)
     (1.02, 30.0)
     """
-    dearest = audio_tokens(recipe.max_samples or 1, recipe)
+    dearest = audio_tokens(recipe.max_samples, recipe)
     if tokens >= dearest:
-        return float(recipe.seconds)
+        return recipe.seconds
     if recipe.tokens == "window":
         raise LimitExceeded(f"recipe {recipe.name} makes {dearest} tokens of every clip, not {tokens}")
     if tokens < 1:

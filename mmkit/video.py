@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -160,7 +160,7 @@ class _Survey:
 
     stream: Any
     packets: list[Any]
-    pts: list[int | None]
+    pts: Sequence[int | None]
     by_pts: bool
     times: np.ndarray
     fps: float
@@ -246,7 +246,7 @@ def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
 
 def _packets(container: Any, stream: Any, limits: Limits) -> list[Any]:
     """All packets of the stream, in order of decoding. A break in the file ends the list."""
-    import av
+    from av.error import InvalidDataError
 
     packets: list[Any] = []
     try:
@@ -255,7 +255,7 @@ def _packets(container: Any, stream: Any, limits: Limits) -> list[Any]:
                 packets.append(packet)
             if len(packets) > limits.max_frames:
                 raise _too_many(len(packets), limits)
-    except av.error.InvalidDataError:
+    except InvalidDataError:
         pass  # what is missing is counted, and judged, against what is declared
     if not packets:
         raise EmptyMedia("its video stream has no data")
@@ -270,7 +270,7 @@ def _display_order(packets: list[Any]) -> list[int] | None:
     return sorted(shown)
 
 
-def _clock(pts: list[int | None], stream: Any) -> tuple[np.ndarray, float, tuple[str, ...]]:
+def _clock(pts: Sequence[int | None], stream: Any) -> tuple[np.ndarray, float, tuple[str, ...]]:
     """Times in seconds, the source's frames a second, and notes on both.
 
     The stated rate holds if index / rate tells each time within half a frame; else the mean rate is taken.
@@ -347,7 +347,7 @@ class _Kept:
         self.found: set[int] = set()
         self.notes: tuple[str, ...] = ()
         self.limits = limits
-        self.frames: np.ndarray | None = None
+        self.frames: Any = None  # (slots, H, W, 3) uint8, made when the first frame tells its size
         from av.video.reformatter import VideoReformatter
 
         self.to_rgb = VideoReformatter()  # one for all frames: its tables are made once
@@ -382,7 +382,7 @@ class _Kept:
 
 def _decode(context: Any, packets: Iterable[Any], skip: Callable[[Any], bool] | None = None) -> Iterator[Any]:
     """Frames in order of display. Packets that cannot be decoded give none, as in every player."""
-    import av
+    from av.error import InvalidDataError
 
     context.flush_buffers()
     for packet in (*packets, None):
@@ -391,11 +391,11 @@ def _decode(context: Any, packets: Iterable[Any], skip: Callable[[Any], bool] | 
             context.skip_frame = "NONREF" if skip and packet is not None and skip(packet) else "DEFAULT"
         try:
             yield from context.decode(packet)
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             continue
 
 
-def _keep_near(kept: _Kept, context: Any, packets: list[Any], wanted: dict[int, int]) -> None:
+def _keep_near(kept: _Kept, context: Any, packets: list[Any], wanted: Mapping[int | None, int]) -> None:
     """Decode only around the wanted frames: each run from its key frame to its last wanted frame.
 
     wanted: time of display -> index.  Equal to a decode from the beginning, bit for bit, because a key frame
@@ -407,7 +407,7 @@ def _keep_near(kept: _Kept, context: Any, packets: list[Any], wanted: dict[int, 
             kept.put(wanted.get(frame.pts), frame)
 
 
-def _runs(packets: list[Any], wanted: dict[int, int]) -> list[tuple[int, int]]:
+def _runs(packets: list[Any], wanted: Mapping[int | None, int]) -> list[tuple[int, int]]:
     """(start, stop) of the packets to decode, one run for each key frame that is needed."""
     keys = [0] + [i for i, packet in enumerate(packets) if packet.is_keyframe and i > 0]
     ends = [*keys[1:], len(packets)]
@@ -802,7 +802,8 @@ def features(
         raise BadEncoding(f"{frames.dtype} {frames.shape}: features want (T, H, W, 3) uint8; use load_video")
     if not len(frames):
         raise EmptyMedia("0 frames")
-    size = target_size(*frames.shape[:3], recipe)
+    count, height, width = frames.shape[:3]
+    size = target_size(count, height, width, recipe)
     resized = np.stack([resize(frame, size, recipe.method) for frame in frames])
     patches, grid = patchify(resized, recipe.patch, recipe.merge, recipe.temporal_patch)
     if dtype == "float32":

@@ -144,7 +144,8 @@ def test_buckets_keep_everything_within_the_budget(lengths, most, budget):
         assert len(group) <= most
         assert len(group) == 1 or len(group) * max(lengths[i] for i in group) <= budget
     in_order = [list(range(i, min(i + most, len(lengths)))) for i in range(0, len(lengths), most)]
-    if budget >= 500 * most:  # sorting never pads more than taking them as they come
+    # Sorting never pads more than taking them as they come, where all batches are full: a rest of one may be luck.
+    if budget >= 500 * most and len(lengths) % most == 0:
         assert padding_share(lengths, groups) <= padding_share(lengths, in_order) + 1e-9
 
 

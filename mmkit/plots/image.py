@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from mmkit.plots.alt import describe
 from mmkit.plots.style import BLACK, COLOURS, GREY, WRONG
@@ -27,7 +28,7 @@ class Photo:
         return f"<photo: {self.title}>"
 
 
-def _as_photo(figure: plt.Figure, title: str) -> Photo:
+def _as_photo(figure: Figure, title: str) -> Photo:
     buffer = io.BytesIO()
     options = {"quality": 45, "optimize": True, "progressive": True}
     figure.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=options)
@@ -79,7 +80,7 @@ def patch_grid(
     centres = {}
     for (row, column), number in np.ndenumerate(numbers):
         centres[number] = ((column + 0.5) * patch, (row + 0.5) * patch)
-        axis.text(*centres[number], number, ha="center", va="center", fontsize=9)
+        axis.text(centres[number][0], centres[number][1], str(number), ha="center", va="center", fontsize=9)
     if trace:
         path = np.array([centres[number] for number in range(trace)])
         axis.plot(*path.T, color=COLOURS["image"], linewidth=3, alpha=0.75, solid_capstyle="round")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import AutoLocator
 
 from mmkit.plots.style import COLOURS, GREY
 
@@ -70,5 +71,7 @@ def call_chart(calls: Sequence[str], phases: dict[str, int], colours: dict[str, 
         yticks=range(len(order)), yticklabels=order, xlabel="calls, in their order", ylim=(len(order) - 0.5, -0.8)
     )
     axes.set_title(title, pad=20)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole = AutoLocator()
+    whole.set_params(integer=True)
+    axes.xaxis.set_major_locator(whole)
     axes.grid(axis="y", color="#E5E5E5", zorder=1)

@@ -10,6 +10,7 @@ import warnings
 from io import BytesIO
 
 import matplotlib.pyplot as plt
+from cycler import cycler
 
 from mmkit.plots.alt import describe
 
@@ -49,7 +50,7 @@ def use_style() -> None:
             "legend.frameon": False,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, PINK, VERMILION, SKY, BLACK]),
+            "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, VERMILION, SKY, BLACK]),
             "image.interpolation": "nearest",
             "image.cmap": "gray",
         }

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from mmkit.plots.alt import sentences, shortened
 from mmkit.plots.style import BLACK, BLUE, COLOURS, GREY, WRONG
@@ -194,7 +195,7 @@ def masks(panels: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> None:
         for row in range(rows):
             for column in range(columns):
                 real = bool(mask[row, column])
-                box = plt.Rectangle((column, row), 0.94, 0.9, color=COLOURS["text"] if real else "#E4E4E4")
+                box = Rectangle((column, row), 0.94, 0.9, color=COLOURS["text"] if real else "#E4E4E4")
                 axis.add_patch(box)
                 ink = "white" if real else GREY
                 axis.text(
@@ -241,9 +242,7 @@ def attention(panels: dict[str, np.ndarray], mask: np.ndarray, title: str) -> No
         picture = axis.imshow(weights, vmin=0, vmax=1, cmap="Blues")
         padding = int((mask == 0).sum())
         if padding:
-            axis.add_patch(
-                plt.Rectangle((-0.5, -0.5), padding, len(mask), fill=False, edgecolor=WRONG, linewidth=2.5)
-            )
+            axis.add_patch(Rectangle((-0.5, -0.5), padding, len(mask), fill=False, edgecolor=WRONG, linewidth=2.5))
         axis.set(
             title=caption, xlabel="looked at", ylabel="looking", xticks=range(len(mask)), yticks=range(len(mask))
         )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from mmkit.plots.style import BLACK, COLOURS, WRONG
 
@@ -110,10 +111,10 @@ def position_table(positions: np.ndarray, kinds: Sequence[int], title: str, *, n
     figure, axes = plt.subplots(figsize=(7, 1.95 + (0.35 if names else 0)))
     for row in range(3):
         for column in range(length):
-            axes.add_patch(plt.Rectangle((column, row), 0.92, 0.88, color=colours[column], alpha=0.9))
+            axes.add_patch(Rectangle((column, row), 0.92, 0.88, color=colours[column], alpha=0.9))
             axes.text(
-                column + 0.46, row + 0.45, int(positions[row, column]), ha="center", va="center", color="white",
-                fontsize=9 if length <= 26 else 8, fontweight="bold",
+                column + 0.46, row + 0.45, str(int(positions[row, column])), ha="center", va="center",
+                color="white", fontsize=9 if length <= 26 else 8, fontweight="bold",
             )  # fmt: skip
     for column, name in enumerate(names):
         axes.text(column + 0.46, -0.12, name, rotation=60, ha="left", va="bottom", fontsize=9)

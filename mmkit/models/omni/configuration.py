@@ -18,7 +18,7 @@ class OmniConfig(PreTrainedConfig):
     model_type = "mmkit_omni"
     sub_configs: ClassVar = {"text_config": Qwen2Config}
 
-    text_config: dict | PreTrainedConfig | None = None
+    text_config: Any = None  # of the Qwen2 decoder: a config, or a dictionary of its numbers
     width: int = 128  # of both encoders
     heads: int = 4
     inner: int = 256  # width inside a layer's MLP

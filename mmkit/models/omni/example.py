@@ -77,9 +77,8 @@ def make_config(tokenizer: Any, **numbers: Any) -> OmniConfig:
         text_config=text,
         image_token_id=ids["<|image|>"],
         audio_token_id=ids["<|audio|>"],
-        tie_word_embeddings=True,
         architectures=["OmniForConditionalGeneration"],
-        **numbers,
+        **{"tie_word_embeddings": True, **numbers},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import GenerationMixin, PreTrainedModel, Qwen2ForCausalLM
 
 from .configuration import OmniConfig
@@ -30,10 +30,10 @@ class OmniForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.language_model = Qwen2ForCausalLM(config.text_config)
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Module:
+    def get_input_embeddings(self) -> Any:
         return self.language_model.get_input_embeddings()
 
-    def get_output_embeddings(self) -> nn.Module:
+    def get_output_embeddings(self) -> Any:
         return self.language_model.get_output_embeddings()
 
     def encode_audio(self, input_features: Tensor, audio_frames: Tensor) -> list[Tensor]:
@@ -56,24 +56,27 @@ class OmniForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> Any:
         """Items in the order of their placeholders; image_embeds, audio_embeds (tokens, hidden): encoded before."""
         if inputs_embeds is None:
-            inputs_embeds = self.get_input_embeddings()(input_ids)  # 1 L hidden
+            words: Tensor = self.get_input_embeddings()(input_ids)  # 1 L hidden
             if pixel_values is not None:
                 image_embeds = self.image_tower(pixel_values).flatten(0, 1)
-            if input_features is not None:
+            if input_features is not None and audio_frames is not None:
                 audio_embeds = torch.cat(self.encode_audio(input_features, audio_frames))
             for token, embeds in (
                 (self.config.image_token_id, image_embeds),
                 (self.config.audio_token_id, audio_embeds),
             ):
                 if embeds is not None:
-                    inputs_embeds = inputs_embeds.masked_scatter((input_ids == token)[..., None], embeds)
+                    placeholders: Any = input_ids == token
+                    words = words.masked_scatter(placeholders[..., None], embeds)
+            inputs_embeds = words
         return self.language_model(
             inputs_embeds=inputs_embeds, attention_mask=attention_mask, past_key_values=past_key_values, **kwargs
         )
 
     def prepare_inputs_for_generation(self, *args: Any, is_first_iteration: bool = False, **kwargs: Any) -> dict:
         """The items go in with the prompt only: afterwards they are in the cache."""
-        inputs = super().prepare_inputs_for_generation(*args, is_first_iteration=is_first_iteration, **kwargs)
+        prepare: Any = super().prepare_inputs_for_generation  # pyright: ignore[reportAttributeAccessIssue]
+        inputs = prepare(*args, is_first_iteration=is_first_iteration, **kwargs)
         if not is_first_iteration and kwargs.get("use_cache", True):
             inputs |= dict.fromkeys(ITEMS)
         return inputs

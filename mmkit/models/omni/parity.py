@@ -69,7 +69,7 @@ def ask_transformers(folder: str | Path, asked: Sequence[Question], max_tokens: 
     from .plugin import register_transformers
 
     register_transformers()
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    model: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     processor = AutoProcessor.from_pretrained(folder)
     said = []
     for question in asked:

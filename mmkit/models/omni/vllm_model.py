@@ -13,6 +13,7 @@ and is split) and pooling.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,8 @@ class OmniMultiModalProcessor(BaseMultiModalProcessor[OmniProcessingInfo]):
         clips = mm_items.get("audio")
         if isinstance(clips, AudioProcessorItems):
             for index in range(len(clips)):
-                self.info.get_hf_processor().check_wave(clips.get(index))
+                wave: Any = clips.get(index)
+                self.info.get_hf_processor().check_wave(wave)
         return super()._get_hf_mm_inputs(mm_items, hf_kwargs)
 
     def _get_mm_fields_config(
@@ -134,10 +136,10 @@ class OmniMultiModalProcessor(BaseMultiModalProcessor[OmniProcessingInfo]):
             return [config.image_token_id] * rows
 
         def audio(index: int) -> list[int]:
-            items = mm_items["audio"]
+            items: Any = mm_items["audio"]
             if not isinstance(items, AudioProcessorItems):
                 return [config.audio_token_id] * items.get_feature_size(index)
-            frames = out_mm_kwargs["audio"][index]["audio_frames"].data
+            frames: Any = out_mm_kwargs["audio"][index]["audio_frames"].data
             return [config.audio_token_id] * config.audio_tokens(int(frames))
 
         return [
@@ -158,13 +160,14 @@ class OmniForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP):
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = ""):
         super().__init__()
-        self.config: OmniConfig = vllm_config.model_config.hf_config
+        config: Any = vllm_config.model_config.hf_config
+        self.config: OmniConfig = config
         with self._mark_tower_model(vllm_config, "image"):
             self.image_tower = ImageTower(self.config)
         with self._mark_tower_model(vllm_config, "audio"):
             self.audio_tower = AudioTower(self.config)
         with self._mark_language_model(vllm_config):
-            self.language_model = init_vllm_registered_model(
+            self.language_model: Any = init_vllm_registered_model(
                 vllm_config=vllm_config,
                 hf_config=self.config.text_config,
                 prefix=maybe_prefix(prefix, "language_model"),
@@ -172,7 +175,7 @@ class OmniForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP):
             )
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
 
-    def embed_multimodal(self, **items: object) -> MultiModalEmbeddings:
+    def embed_multimodal(self, **items: Any) -> MultiModalEmbeddings:
         """Embeddings (tokens, hidden) of each item; vLLM hands over the items of one modality at a time."""
         if (embeds := items.get("image_embeds", items.get("audio_embeds"))) is not None:
             return tuple(embeds)
