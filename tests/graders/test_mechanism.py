@@ -180,6 +180,18 @@ def test_too_much_memory_is_an_error_of_the_learner(monkeypatch):
     assert "raised MemoryError" in grader(upper, ("a",))(lambda s: bytes(2**30)).text
 
 
+class Untold(Exception):
+    def __str__(self):
+        raise ValueError("no")
+
+    __repr__ = __str__
+
+
+def closes_the_output(s):
+    sys.stdout.close()
+    return s
+
+
 class Unshowable:
     def __repr__(self):
         raise ValueError("no")
@@ -202,6 +214,10 @@ class Unshowable:
         lambda s: np.array([Unshowable()], dtype=object),
         lambda s: torch.zeros(2, requires_grad=True),
         lambda s: torch.zeros(2, dtype=torch.bfloat16),
+        lambda s: torch.zeros(2, device="meta"),
+        lambda s: (_ for _ in ()).throw(Untold),
+        closes_the_output,
+        Untold,
         lambda s: 10**5000,
         lambda: 1,
         lambda s, t: 1,
@@ -211,7 +227,7 @@ class Unshowable:
 )
 def test_nothing_raises(function, both_workers):
     for graded in (
-        grader(upper, ("a",)),
+        grader(upper, ("a",), mistakes={"a remark": lambda s: 1.0}),
         grader(lambda s: [1.0, 2.0], ("a",)),
         grader(lambda s: np.ones(2), ("a",)),
     ):
