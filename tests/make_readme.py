@@ -73,11 +73,17 @@ SHOWN = [
 ]
 
 
-def course() -> list[tuple[str, str, str]]:
-    """(number and title, afterwards you can, minutes) of each notebook, from the table in 00."""
+def table() -> list[tuple[str, str, str]]:
+    """The rows of the table in 00: (number and title, afterwards you can, minutes), or (part, "", "")."""
     cells = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4).cells
-    table = next(cell.source for cell in cells if cell.source.startswith("## The course"))
-    return re.findall(r"^\| \*\*(\d\d\w? [^*]+)\*\* \| ([^|]+) \| (\d+) \|$", table, re.M)
+    source = next(cell.source for cell in cells if cell.source.startswith("## The course"))
+    rows = re.findall(r"^\| \*\*([^*]+)\*\* \|([^|]+)\|([^|]+)\|$", source, re.M)
+    return [(title, able.strip(), minutes.strip()) for title, able, minutes in rows]
+
+
+def course() -> list[tuple[str, str, str]]:
+    """(number and title, afterwards you can, minutes) of each notebook."""
+    return [row for row in table() if row[2]]
 
 
 def number(name: str) -> str:
@@ -95,7 +101,9 @@ def map_rows() -> str:
     return header + "".join(
         f"| [{title}](notebooks/{files[number(title)]}) | {able} | {minutes} | "
         f"{'no' if number(title) in NO_VLLM else 'yes'} |\n"
-        for title, able, minutes in course()
+        if minutes
+        else f"| **{title}** | | | |\n"
+        for title, able, minutes in table()
     )
 
 
