@@ -120,8 +120,8 @@ class VideoModality:
         from mmkit.video import Video, load_video
 
         film = source if isinstance(source, Video) else load_video(source, recipe=recipe, **guard.options)
-        count, height, width = film.frames.shape[:3]
-        cost = count_video(count, height, width, recipe, film.source)
+        height, width = film.frames.shape[1:3]
+        cost = count_video(film.clock / film.fps, height, width, recipe, film.source)
         key = content_key("video", film.frames, *film.times.tolist())
         return Item("video", film, (film.frames, film.metadata), key, cost, film.frames.nbytes, film.notes)
 

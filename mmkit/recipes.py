@@ -15,6 +15,7 @@ import math
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,6 +71,7 @@ class VideoRecipe:
     fps: float = 2.0  # frames a second that the family was trained on
     min_frames: int = 4
     max_frames: int = 768
+    stamps: Path | None = None  # Qwen3-VL writes "<1.0 seconds>" before a patch: whose tokenizer counts it
 
 
 @dataclass(frozen=True)
@@ -334,11 +336,15 @@ def _extra_tokens(folder: Path, config: dict[str, Any], model: dict[str, Any], r
 
 def tokens_of(folder: Path, text: str) -> int:
     """How many tokens the model's own tokenizer makes of a text; 1 where the folder holds no tokenizer.json."""
-    if not (folder / "tokenizer.json").is_file():
-        return 1
+    tokenizer = _tokenizer(folder / "tokenizer.json")
+    return 1 if tokenizer is None else len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(path: Path) -> Any:
     from tokenizers import Tokenizer
 
-    return len(Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text, add_special_tokens=False).ids)
+    return Tokenizer.from_file(str(path)) if path.is_file() else None
 
 
 def read_video_recipe(folder: Path, overrides: dict[str, Any]) -> VideoRecipe:
@@ -349,6 +355,7 @@ def read_video_recipe(folder: Path, overrides: dict[str, Any]) -> VideoRecipe:
         config = config | {"video_processor_type": "Qwen2VLVideoProcessor"}  # older checkpoints: one for both
     base = _base(config, "video_processor_type", VIDEO_CLASSES, folder)
     counts = {key: config[key] for key in ("fps", "min_frames", "max_frames") if config.get(key) is not None}
+    stamps = str(read_json(folder / "config.json").get("model_type")).startswith("qwen3_vl")
     return replace(
         base,
         name=folder.name,
@@ -356,6 +363,7 @@ def read_video_recipe(folder: Path, overrides: dict[str, Any]) -> VideoRecipe:
         **_patching(config, {}, base),
         **_pixel_limits(config, base),
         **counts,
+        stamps=folder if stamps else None,
     )
 
 

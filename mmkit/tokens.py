@@ -20,13 +20,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mmkit import media
 from mmkit.errors import EmptyMedia, LimitExceeded, MediaError, MmkitError, ModelError
 from mmkit.image import picture_size
-from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
+from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for, tokens_of
 from mmkit.sizes import MAX_ASPECT, ShortestEdge, SmartResize
 from mmkit.tiling import AnyRes, DynamicTiles, ImageSplitting
-from mmkit.video import chooser, count_frames
+from mmkit.video import chooser, frame_clock, patch_times
 from mmkit.video import target_size as frame_size
 
 # ---------------------------------------------------------------------------------------------- images
@@ -221,7 +223,7 @@ def video_tokens(frames: int, height: int, width: int, recipe: VideoRecipe) -> i
     """How many embeddings a clip becomes: gt * (h / patch) (w / patch) / merge^2 after resizing.
 
     frames: that the model is given (after sampling); gt = ceil(frames / temporal_patch), for the last frame is
-    repeated.  height, width: pixels.  Qwen3-VL's written times between the patches are text and not counted.
+    repeated.  height, width: pixels.  Qwen3-VL's written times between the patches are text: count_video adds them.
     Raises LimitExceeded where the recipe refuses the shape, EmptyMedia for no frames or pixels.
 
     >>> from mmkit.recipes import QWEN2_VL_VIDEO
@@ -306,17 +308,25 @@ def count_audio(samples: int, rate: int, recipe: AudioRecipe | None, source: str
     return replace(cost, tokens=audio_tokens(heard, recipe) if recipe.tokens else None, size=size)
 
 
-def count_video(frames: int, height: int, width: int, recipe: VideoRecipe | None, source: str = "") -> ItemCost:
-    """The cost of a video of which the model is given so many frames.  Raises LimitExceeded, EmptyMedia.
+def count_video(
+    times: np.ndarray, height: int, width: int, recipe: VideoRecipe | None, source: str = ""
+) -> ItemCost:
+    """The cost of a video of which the model is given frames at these times.  Raises LimitExceeded, EmptyMedia.
+
+    times: (T,) seconds, which some families write into the prompt.
 
     >>> from mmkit.recipes import QWEN2_VL_VIDEO
-    >>> count_video(16, 720, 1280, QWEN2_VL_VIDEO).tokens
+    >>> count_video(np.arange(16) / 2, 720, 1280, QWEN2_VL_VIDEO).tokens
     5760
     """
+    frames = len(times)
     cost = ItemCost("video", source, f"{frames} frames of {width} x {height}", None)
     if recipe is None:
         return cost
     tokens = video_tokens(frames, height, width, recipe)
+    if recipe.stamps is not None:  # before each patch its time, and two marks around it
+        stamps = [f"<{time:.1f} seconds>" for time in patch_times(times, recipe.temporal_patch)]
+        tokens += sum(tokens_of(recipe.stamps, stamp) + 2 for stamp in stamps)
     return replace(cost, tokens=tokens, size=(frames, *frame_size(frames, height, width, recipe)))
 
 
@@ -331,9 +341,9 @@ def count_file(blob: media.Blob, recipe: Any, limits: media.Limits = media.LIMIT
     if blob.modality == "image":
         return count_image(*picture_size(blob), recipe, blob.label)
     if blob.modality == "video":
-        total, fps, height, width = count_frames(blob, limits)
-        frames = len(list(chooser(None, None, None, recipe)(total, fps)))
-        return count_video(frames, height, width, recipe, blob.label)
+        clock, fps, height, width = frame_clock(blob, limits)
+        chosen = list(chooser(None, None, None, recipe)(len(clock), fps))
+        return count_video(clock[chosen] / fps, height, width, recipe, blob.label)
     samples, rate = blob.header.samples, blob.header.sample_rate
     if blob.format not in ("wav", "flac") or not samples:
         from mmkit.audio import decode

@@ -167,8 +167,8 @@ class _Survey:
     notes: tuple[str, ...]
 
 
-def count_frames(blob: Blob, limits: Limits = LIMITS) -> tuple[int, float, int, int]:
-    """(frames, frames a second, height, width) of a video file, upright.
+def frame_clock(blob: Blob, limits: Limits = LIMITS) -> tuple[np.ndarray, float, int, int]:
+    """(clock, frames a second, height, width) of a video file, upright; clock: see Video, one tick a frame.
 
     Decodes the first frame, which alone knows whether the film is turned; all only where packets do not tell how
     many there are.
@@ -178,7 +178,7 @@ def count_frames(blob: Blob, limits: Limits = LIMITS) -> tuple[int, float, int, 
         first = next(_decode(context, film.packets), None)
         sideways = first is not None and _display_matrix(first)[0] % 2 == 1
         height, width = (context.width, context.height) if sideways else (context.height, context.width)
-        return len(film.pts), film.fps, height, width
+        return np.rint((film.times - film.times[0]) * film.fps).astype(np.int64), film.fps, height, width
 
 
 @contextmanager

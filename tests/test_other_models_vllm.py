@@ -6,6 +6,7 @@ sample), on random sizes with one and two pictures, for eight families; typed co
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -14,9 +15,10 @@ import torch
 from PIL import Image
 
 from mmkit import tokens
-from mmkit.errors import ModelNotFound
+from mmkit.errors import ModelError, ModelNotFound
 from mmkit.preprocessor import MultiModalPreprocessor
 from mmkit.samples import MultiModalSample
+from mmkit.zoo.media.videos import encode
 from tests.other_models import FAMILIES
 
 pytestmark = pytest.mark.vllm
@@ -42,7 +44,10 @@ def vllm_processor(folder):
 
     one = ready(folder)
     config = ModelConfig(
-        model=one.model, dtype="float32", max_model_len=one.context, limit_mm_per_prompt={"image": 2}
+        model=one.model,
+        dtype="float32",
+        max_model_len=one.context,
+        limit_mm_per_prompt=dict.fromkeys(one.modalities, 2),
     )
     return MULTIMODAL_REGISTRY.create_processor(config)
 
@@ -70,6 +75,42 @@ def test_cost_tensors_and_vllm_agree(folder):
         assert [item.tokens for item in stated.items] == [p.length for p in expanded["mm_placeholders"]["image"]]
         costs |= {item.tokens for item in stated.items}
     assert len(costs) > 1 or folder.name in ("llava", "gemma3"), "those two make the same of every picture"
+
+
+@cache
+def film(seed: int) -> bytes:
+    """10 to 70 frames at 3 to 30 a second, in sizes up to 200 pixels."""
+    rng = np.random.default_rng(seed)
+    count, fps, (height, width) = int(rng.integers(10, 70)), int(rng.integers(3, 31)), 2 * rng.integers(16, 100, 2)
+    return encode(
+        np.full((count, height, width, 3), 90, np.uint8), fps=Fraction(fps), container="mp4", codec="mpeg4"
+    )
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
+def test_videos_with_their_written_times(name, tmp_path_factory):
+    """Qwen3-VL writes the time of each patch into the prompt; its digits are tokens, too."""
+    folder = tmp_path_factory.mktemp("films") / name
+    FAMILIES[name](folder)
+    processor = vllm_processor(folder)
+    for seed in range(20):
+        sample = MultiModalSample(QUESTION, images=drawn(0) if seed % 2 else (), videos=[film(seed)])
+        stated, prompt = ready(folder).cost(sample), ready(folder).to_prompt(sample)
+        expanded = processor(prompt.text, mm_items=processor.info.parse_mm_data(prompt.items))
+        assert stated == prompt.cost
+        assert stated.total == len(expanded["prompt_token_ids"])
+        assert ready(folder).preprocess(sample)["text"]["input_ids"][0].tolist() == expanded["prompt_token_ids"]
+        assert tokens.cost(film(seed), folder).tokens == stated.items[-1].tokens
+
+
+def test_a_cost_that_is_not_known_is_not_a_number(tmp_path):
+    """InternVL's videos: no formula here, so None and "unknown", never a guess."""
+    FAMILIES["internvl"](tmp_path)
+    cost = MultiModalPreprocessor(tmp_path).cost(MultiModalSample(QUESTION, videos=[film(0)]))
+    assert cost.items[0].tokens is None
+    assert "unknown" in cost.table()
+    with pytest.raises(ModelError, match="mmkit knows"):
+        tokens.cost(film(0), tmp_path)
 
 
 def test_tensors_are_those_of_the_whole_sample(folder):
