@@ -223,7 +223,7 @@ def judge(exercise: Exercise, function: Callable, send: Callable[[Any], None]) -
     """Run in the worker: send each case's number before it begins, a Report, perhaps one of a smaller case."""
     _limit_worker()
     try:
-        with mock.patch("builtins.input", _no_input):
+        with mock.patch("builtins.input", _no_input), contextlib.redirect_stderr(io.StringIO()):
             _judge(exercise, function, send)
     except Exception as error:  # an answer can be an object that breaks whatever looks at it
         send(Report(False, f"Not yet: {name_of(function)} gives what cannot be compared ({Raised(error)})."))

@@ -175,6 +175,26 @@ def test_every_exercise_is_asked_in_its_notebook():
         assert getattr(graders, grader).place.startswith(f"{notebook[:2]}."), grader
 
 
+def test_the_example_of_the_short_text_works():
+    """README.md's blocks, run as they stand: the grader, the planted answers; the solution, under its name."""
+    text = (NOTEBOOKS / "graders" / "README.md").read_text("utf-8")
+    grader, stub, _, solution, planted = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {"__name__": "graders.nb06_example", "__package__": "graders"}
+    exec(grader, names)
+    made = names["length_of_prompt"]
+    wrong, right = [], []
+    exec(planted.replace("from . import right, wrong", ""), {"wrong": _into(wrong), "right": _into(right)})
+    for source in (stub, solution.split("\n\n\n")[0]):
+        exec(source, names)
+    assert [bool(made(answer)) for answer in wrong + right] == [False, True]
+    assert "not done yet" in made(names["length_of_prompt"]).text
+    assert made(names["length_of_prompt_solution"])
+
+
+def _into(found):
+    return lambda grader: found.append
+
+
 def test_progress_is_shown_in_00_and_stored_without_anything_solved():
     cells = [cell for cell in code_cells("00_start_here.ipynb") if "graders.progress()" in cell.source]
     assert len(cells) == 1
