@@ -1,7 +1,7 @@
 """Batches: many samples at once, with nothing lost on the way.
 
     samples -> map_ordered (threads, order kept, errors in place) -> buckets (similar lengths together)
-            -> collate (dynamic padding and masks) -> Batch
+            -> collate (dynamic padding and masks) -> Batch -> model_inputs -> a transformers model
 
 Threads, not processes: decoding and resizing leave Python's lock, and no array is ever pickled. Features of items
 that were seen before come from a content-hash cache on disk, which holds safetensors and never a pickle.
@@ -242,6 +242,15 @@ def collate(
         for name in present[0]:
             features[modality].update(_together(name, [s[name] for s in present]))
     return features, items
+
+
+def model_inputs(features: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The features of all modalities in one dictionary, as `model(**inputs)` and `model.generate` take them.
+
+    >>> model_inputs({"text": {"input_ids": [1]}, "image": {"pixel_values": [0.5]}})
+    {'input_ids': [1], 'pixel_values': [0.5]}
+    """
+    return {name: tensor for tensors in features.values() for name, tensor in tensors.items()}
 
 
 def _count(features: dict[str, Any]) -> int:

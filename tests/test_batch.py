@@ -19,6 +19,7 @@ from mmkit.batch import (
     collate,
     in_threads,
     map_ordered,
+    model_inputs,
     padding_share,
     preprocess_many,
 )
@@ -261,3 +262,53 @@ def test_sound_batches(tmp_path):
     (batch,) = batches(hearing, samples)
     assert batch.features["audio"]["input_features"].shape[0] == 2
     assert batch.items["audio"] == (1, 1)
+
+
+class Questions(torch.utils.data.Dataset):
+    """A folder of pictures, as people write it for a DataLoader: an error is a value like any other."""
+
+    def __init__(self, sources):
+        self.sources, self.ready = sources, MultiModalPreprocessor("tiny-qwen2-vl")
+
+    def __len__(self):
+        return len(self.sources)
+
+    def __getitem__(self, position):
+        try:
+            sample = MultiModalSample("What color is the circle?", images=[self.sources[position]])
+            return position, self.ready.preprocess(sample)
+        except MmkitError as error:
+            return position, error
+
+
+def together(pairs):
+    good = [(position, features) for position, features in pairs if not isinstance(features, MmkitError)]
+    inputs = model_inputs(collate([features for _, features in good])[0]) if good else {}
+    return [position for position, _ in good], inputs, dict(pair for pair in pairs if pair not in good)
+
+
+def test_two_workers_of_a_data_loader_feed_generate_and_one_file_in_twenty_is_broken():
+    """Oracle: the same model on each picture alone, in this process."""
+    from transformers import AutoModelForImageTextToText
+
+    sources = [picture(), picture("JPEG"), picture("GIF")] * 7
+    sources[7] = sources[7][:50]
+    data = Questions(sources)
+    model = AutoModelForImageTextToText.from_pretrained(data.ready.model).eval()
+
+    def answers(inputs):
+        with torch.no_grad():
+            ids = model.generate(**inputs, max_new_tokens=4, do_sample=False)
+        return data.ready.tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    loader = torch.utils.data.DataLoader(
+        data, batch_size=5, num_workers=2, collate_fn=together, multiprocessing_context="fork"
+    )
+    found = {}
+    for rows, inputs, errors in loader:
+        found |= errors | dict(zip(rows, answers(inputs), strict=True))
+    assert sorted(found) == list(range(len(sources)))
+    assert isinstance(found[7], MmkitError)
+    for position in (0, 1, 2):
+        alone = answers(model_inputs(data[position][1]))
+        assert {found[i] for i in range(position, len(sources), 3) if i != 7} == set(alone)
