@@ -2,7 +2,7 @@
 
     style    colors, sizes, how a notebook stores a figure     alt      a figure in words, for who cannot see it
     text     tokens, losses, masks     image   pixels, patches     audio   waves, spectra     video   frames, times
-    models   how they are put together
+    models   how they are put together         training   losses as they fall, scores side by side
 
 Follows the Okabe-Ito palette, which color-blind readers can tell apart, and the habit of drawing what lies
 between two steps. Draws what it is given and imports nothing else of mmkit; leaves out interactive plots.
@@ -52,6 +52,7 @@ from mmkit.plots.text import (
     prompt_strip,
     token_strip,
 )
+from mmkit.plots.training import learning, scores
 from mmkit.plots.video import clocks, film_strip, moment_table, position_table, sampling, temporal_patches
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "frames_and_window",
     "harms",
     "histograms",
+    "learning",
     "levels",
     "listening",
     "lost_characters",
@@ -97,6 +99,7 @@ __all__ = [
     "position_table",
     "prompt_strip",
     "sampling",
+    "scores",
     "shared_samples",
     "spectrograms",
     "staircase",

@@ -31,8 +31,8 @@ from tqdm import tqdm
 
 from mmkit.errors import ModelError
 
-# Not for Muon although they are matrices: tables of embeddings, and what maps to classes rather than to features.
-NOT_INSIDE = ("embed", "lm_head", "proj_out", "heads.")
+# Not for Muon although they are matrices: tables of embeddings, layers to classes, LoRA's thin factors.
+NOT_INSIDE = ("embed", "lm_head", "proj_out", "lora_", "heads.")
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,13 @@ def optimizers(module: nn.Module, config: TrainingConfig) -> list[tuple[torch.op
         if parameter.requires_grad:
             inside = parameter.ndim == 2 and not any(part in name for part in NOT_INSIDE)
             (matrices if inside else others if parameter.ndim > 1 else plain).append(parameter)
+    groups = [{"params": others, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=config.adam_rate, betas=(0.9, 0.98), fused=True)
+    if not matrices:
+        return [(adam, config.adam_rate)]
     muon = torch.optim.Muon(
         matrices, lr=config.muon_rate, weight_decay=config.weight_decay, adjust_lr_fn="original"
     )
-    groups = [{"params": others, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    adam = torch.optim.AdamW(groups, lr=config.adam_rate, betas=(0.9, 0.98), fused=True)
     return [(muon, config.muon_rate), (adam, config.adam_rate)]
 
 

@@ -25,8 +25,8 @@ from mmkit.zoo.worlds import charts, shapes
 from mmkit.zoo.worlds.shapes import Question
 
 KINDS = ("scene", "text_first", "pair", "clip", "read")
-# What a vision token should know: x, y (0..1), class of colour, of thing, of motion.  Class 0 is "none".
-Mark = tuple[float, float, int, int, int]
+# What a vision token should know: x, y (0..1), class of color, of thing, of motion.  Class 0 is "none".
+Mark = tuple[float, float, *tuple[int, ...]]
 COLOR_CLASS = {name: 1 + i for i, name in enumerate(shapes.COLORS)}
 THING_CLASS = {name: 1 + i for i, name in enumerate((*shapes.SHAPES, *"0123456789", "bar"))}
 MOTION_CLASS = {name: 1 + i for i, name in enumerate(shapes.DIRECTIONS)}

@@ -11,7 +11,7 @@ Leaves out training (train.py) and the fast forward (forward.py).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,11 @@ def training_text() -> Iterator[str]:
     yield from SYSTEM_PROMPTS * 20
 
 
-def train_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE over the world's words; digits stay single, and any text can be encoded."""
+def train_tokenizer(lines: Iterable[str] | None = None) -> PreTrainedTokenizerFast:
+    """Byte-level BPE over the world's words; digits stay single, and any text can be encoded.
+
+    lines: text to learn from, training_text() by default.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -89,7 +92,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(training_text(), trainer)
+    tokenizer.train_from_iterator(training_text() if lines is None else lines, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
