@@ -17,6 +17,7 @@ import io
 import itertools
 import math
 import os
+import statistics
 import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -316,7 +317,7 @@ def _decode_av(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int,
     """
     exact = blob.header.codec == "flac"
     blocks: list[np.ndarray] = []
-    rate = decoded = 0
+    decoded = 0
     with ffmpeg.opened(blob) as container:
         import av
 
@@ -327,38 +328,42 @@ def _decode_av(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int,
         media.check_samples(stated, context.channels, rate, limits)
         # Packed: PyAV reads behind the end of eight planes. It changes the number format only, not the rate.
         packed = av.AudioResampler(format="s32" if exact else "flt")
-        packets: list[tuple[int | None, int]] = []
+        spans: list[tuple[float, float]] = []  # of each packet: seconds at which it begins, and that it lasts
         for packet in container.demux(track):
-            packets.append((packet.pts, packet.duration or 0))
+            if packet.pts is not None:
+                spans.append((float(packet.pts * base), float((packet.duration or 0) * base)))
             for frame in packet.decode():
-                decoded += frame.samples
-                media.check_samples(decoded, frame.layout.nb_channels, rate, limits)
                 width = frame.layout.nb_channels
+                decoded += frame.samples
+                media.check_samples(decoded, width, rate, limits)
                 blocks += [block.to_ndarray().reshape(-1, width) for block in packed.resample(frame)]
-        late = _late(packets, track)
     channels = _joined(blocks)
     if exact and channels.size:
         check_md5(channels >> (32 - blob.header.bits), blob.header)
         channels = channels.astype(np.float32) * np.float32(0.5**31)
-    promised = round(sum(duration for _, duration in packets) * base * rate)
+    seconds, late = _without_gaps(spans)
     end = stated if stated and not late else len(channels)  # what a codec adds at the end is not the sound's
-    return channels[:end], rate, min(promised, end) - CODEC_DELAY, (*notes, *late)
+    return channels[:end], rate, min(round(seconds * rate), end) - CODEC_DELAY, (*notes, *late)
 
 
-def _late(packets: list[tuple[int | None, int]], track: Any) -> tuple[str, ...]:
-    """Notes on a track that starts after its film, and on gaps in it: its parts are joined."""
-    known = [(pts, duration) for pts, duration in packets if pts is not None and duration]
-    if not known:
-        return ()
-    second = float(track.time_base)
+def _without_gaps(spans: list[tuple[float, float]]) -> tuple[float, tuple[str, ...]]:
+    """Seconds of sound in all packets, and notes on a late start and on gaps, which are joined.
+
+    spans: (begin, length) of each packet.  MP4 makes the packet before a gap longer, Matroska leaves the time out.
+
+    >>> _without_gaps([(2.0, 0.5), (2.5, 0.5), (4.0, 0.5)])
+    (1.5, ('the sound starts 2 s after the beginning of the file', '1 gaps in the sound, 1 s in all: joined'))
+    """
+    usual = statistics.median_low([length for _, length in spans]) if spans else 0.0
+    lengths = [length if length <= 1.5 * usual else usual for _, length in spans]
+    gaps = [b - a - length for ((a, _), (b, _)), length in zip(itertools.pairwise(spans), lengths, strict=False)]
+    wide = [gap for gap in gaps if gap > 0.1]
     notes = []
-    if known[0][0] * second > 0.1:
-        notes.append(f"the sound starts {known[0][0] * second:.3g} s after the beginning of the file; not padded")
-    gaps = [b[0] - a[0] - a[1] for a, b in itertools.pairwise(known)]
-    wide = [gap * second for gap in gaps if gap * second > 0.1]
+    if spans and spans[0][0] > 0.1:
+        notes.append(f"the sound starts {spans[0][0]:.3g} s after the beginning of the file")
     if wide:
-        notes.append(f"{len(wide)} gaps in the sound, {sum(wide):.3g} s in all: its parts are joined")
-    return tuple(notes)
+        notes.append(f"{len(wide)} gaps in the sound, {sum(wide):.3g} s in all: joined")
+    return sum(lengths), tuple(notes)
 
 
 def _joined(blocks: list[np.ndarray]) -> np.ndarray:

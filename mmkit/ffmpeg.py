@@ -47,7 +47,7 @@ def opened(blob: Blob) -> Iterator[Any]:
         raise UnsupportedFormat(f"FFmpeg has no decoder for what this {blob.format} holds", cause=error) from error
     except MemoryError as error:
         raise DecodedTooLarge("not enough memory to decode it", cause=error) from error
-    except Exception as error:
+    except (av.error.FFmpegError, OSError, ValueError, LookupError, OverflowError, RuntimeError) as error:
         # A message of FFmpeg may hold a memory address, so only its own short text is passed on.
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise CorruptMedia(f"FFmpeg cannot read this {blob.format}: {reason}", cause=error) from error

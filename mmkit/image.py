@@ -56,7 +56,8 @@ Method = Literal["nearest", "bilinear", "bicubic"]
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112  # EXIF tag
 # What Pillow says of a sound file whose mode, compression or bit layout it lacks.
-UNKNOWN_KINDS = ("unsupported", "unknown", "cannot handle", "not available", "not implemented")
+UNKNOWN_KINDS = ("unsupported", "unknown", "cannot handle", "not available", "not implemented", "configuration")
+UNKNOWN_KIND = "a kind of this format that Pillow does not know; save it again as PNG or JPEG"
 
 
 # ---------------------------------------------------------------------------------------------- load
@@ -132,6 +133,8 @@ def decode(
         return _decode_jpeg(data, image)
     if image.format == "JPEG":  # CMYK: Pillow fills in grey, without a word, what the data do not reach
         _guarded(_whole_jpeg, data)
+    if image.info.get("compression") == "webp":  # libtiff as Pillow brings it lacks that, and does not say so
+        raise UnsupportedFormat(UNKNOWN_KIND)
     pixels, notes = _guarded(_pil_to_rgb, image, background)
     if form == "png" and _ends_black(image) and (missing := png_missing(data)):
         raise TruncatedMedia(f"{missing} bytes of this PNG's pixels are missing")
@@ -179,10 +182,9 @@ def _guarded(function: Callable, *arguments: Any) -> Any:
         said = str(error).lower()
         if isinstance(error, EOFError) or "truncated" in said:
             raise TruncatedMedia("the file ends before the picture does", cause=error) from error
-        if any(words in said for words in UNKNOWN_KINDS):
-            raise UnsupportedFormat(
-                "a kind of this format that Pillow does not know; save it again as PNG or JPEG", cause=error
-            ) from error
+        no_such_codec = any(isinstance(detail, KeyError) for detail in error.args)  # a TIFF's compression
+        if no_such_codec or any(words in said for words in UNKNOWN_KINDS):
+            raise UnsupportedFormat(UNKNOWN_KIND, cause=error) from error
         raise CorruptMedia(f"the decoder gave up ({type(error).__name__})", cause=error) from error
 
 
@@ -207,6 +209,8 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> tuple[np.ndarray, tuple[str
     except ValueError as error:
         if "premature end" in str(error).lower():
             raise TruncatedMedia("the JPEG data end before the picture does", cause=error) from error
+        if "unsupported" in str(error).lower():
+            raise UnsupportedFormat(UNKNOWN_KIND, cause=error) from error
         # libjpeg's warnings arrive here as errors; Pillow tells the fatal ones from the harmless.
         pixels = np.asarray(_guarded(image.convert, "RGB"))
         notes.append(f"damaged JPEG data: {str(error).splitlines()[0][:60]}")
@@ -276,6 +280,8 @@ def _pil_to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[n
     notes = []
     if getattr(image, "is_animated", False) and not image.tell():
         notes.append(f"{getattr(image, 'n_frames', 1)} pictures in the file: only the first is read")
+    if image.format == "PNG":
+        image.load()  # before its EXIF is asked for, which loads it as well, and takes an error for a broken block
     opened, turned = image, _orientation(image)
     image.load()
     if turned != 1:
@@ -288,6 +294,8 @@ def _pil_to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[n
         notes.append(note)
     if image.mode in ("P", "PA"):
         notes.append("palette: looked up")
+    if image.mode == "LAB":
+        notes.append("CIELAB: converted to sRGB")
     if image.mode == "La":  # Pillow takes it to RGBA by way of LA alone
         image = image.convert("LA")
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
@@ -316,6 +324,8 @@ def to_eight_bits(image: Image.Image) -> tuple[Image.Image, list[str]]:
         raise BadEncoding(
             f"32-bit values from {values.min()} to {values.max()}: no known range; scale them to 0..255 first"
         )
+    elif getattr(image, "tag_v2", {}).get(258) == (12,):  # Pillow leaves 12 bits as they are, in 16
+        grey, note = scale_16_bits((values.astype(np.uint32) * 65535 + 2047) // 4095)[0], "12 bits: scaled to 8"
     else:
         grey, note = scale_16_bits(values)
     scaled = Image.fromarray(grey)

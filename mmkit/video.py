@@ -175,7 +175,7 @@ def frame_clock(blob: Blob, limits: Limits = LIMITS) -> tuple[np.ndarray, float,
     """
     with _opened(blob, limits) as film:
         context = film.stream.codec_context
-        first = next(_decode(context, film.packets), None)
+        first = next((frame for frame, _ in _decode(context, film.packets)), None)
         sideways = first is not None and _display_matrix(first)[0] % 2 == 1
         height, width = (context.width, context.height) if sideways else (context.height, context.width)
         return np.rint((film.times - film.times[0]) * film.fps).astype(np.int64), film.fps, height, width
@@ -200,13 +200,15 @@ def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
     pts = _display_order(packets) if blob.format != "avi" and context.name in PICTURE_PER_PACKET else None
     by_pts = pts is not None
     if pts is None:  # no table of times: decode once to count, and again to keep
-        pts = [frame.pts for frame in _decode(context, packets)]
+        pts = [frame.pts for frame, _ in _decode(context, packets)]
     if not pts:
         raise EmptyMedia("no frame of it can be decoded")
     times, fps, notes = _clock(pts, stream)
-    declared = _declared(container, stream, packets, times, fps)
+    empty, repeats = _empty_chunks(packets) if blob.format == "avi" else (0, ())
+    declared = _declared(container, stream, packets, times, fps) - empty
     missing = _check_missing(len(pts), declared, "of {} declared frames")
-    return _Survey(stream, packets, pts, by_pts, times, fps, (*chosen, *missing, *notes, *_shape_notes(stream)))
+    notes = (*chosen, *missing, *repeats, *notes, *_shape_notes(stream))
+    return _Survey(stream, packets, pts, by_pts, times, fps, notes)
 
 
 def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
@@ -220,17 +222,20 @@ def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
             _keep_near(kept, context, packets, {pts[i]: i for i in kept.missing()})
             # If keyframe flags are wrong, frames are missing: decode from the start.
             rest = {pts[i]: i for i in kept.missing()}
-            for frame in _decode(context, packets) if rest else ():
-                kept.put(rest.get(frame.pts), frame)
+            for frame, damaged in _decode(context, packets) if rest else ():
+                kept.put(rest.get(frame.pts), frame, damaged)
         else:
-            for i, frame in enumerate(_decode(context, packets)):
-                kept.put(i, frame)
+            for i, (frame, damaged) in enumerate(_decode(context, packets)):
+                kept.put(i, frame, damaged)
                 if i == kept.last:
                     break
         found = np.array([i for i in wanted.tolist() if i in kept.found], dtype=np.int64)
+        if kept.damaged and not len(found):
+            raise CorruptMedia("every frame asked for is damaged; send the whole file again")
         if not len(found):
             raise EmptyMedia("no frame of it can be decoded")
-        lost = _check_missing(len(found), len(wanted), "of {} frames asked for can be decoded")
+        whole = " without damage" if kept.damaged else ""
+        lost = _check_missing(len(found), len(wanted), "of {} frames asked for can be decoded" + whole)
         return Video(
             frames=kept.stack(found),
             times=film.times[found],
@@ -316,6 +321,17 @@ def _declared(container: Any, stream: Any, packets: list[Any], times: np.ndarray
     return round(seconds * fps) - 1 if seconds else 0  # the last frame's own duration may be left out
 
 
+def _empty_chunks(packets: list[Any]) -> tuple[int, tuple[str, ...]]:
+    """How many frames an AVI leaves empty, to show the one before for longer: positions without a packet."""
+    positions = [packet.dts for packet in packets if packet.dts is not None]
+    empty = positions[-1] - positions[0] + 1 - len(packets) if positions else 0
+    return (
+        (empty, (f"{empty} frames of this AVI are empty: the one before is shown longer",))
+        if empty > 0
+        else (0, ())
+    )
+
+
 def _tagged_duration(tags: dict[str, str]) -> float | None:
     """Seconds from Matroska's DURATION tag, "00:01:02.500000000"."""
     try:
@@ -345,6 +361,7 @@ class _Kept:
         self.slots = {int(index): slot for slot, index in enumerate(np.unique(wanted))}
         self.last = max(self.slots)
         self.found: set[int] = set()
+        self.damaged: set[int] = set()
         self.notes: tuple[str, ...] = ()
         self.limits = limits
         self.frames: Any = None  # (slots, H, W, 3) uint8, made when the first frame tells its size
@@ -355,9 +372,12 @@ class _Kept:
     def missing(self) -> list[int]:
         return [index for index in self.slots if index not in self.found]
 
-    def put(self, index: int | None, frame: Any) -> None:
-        """Keep this frame if it is wanted, upright."""
+    def put(self, index: int | None, frame: Any, damaged: bool) -> None:
+        """Keep this frame if it is wanted and whole, upright."""
         if index is None or index not in self.slots or index in self.found:
+            return
+        if damaged:
+            self.damaged.add(index)
             return
         if self.frames is None:
             _check_frame_size(frame.width, frame.height, self.limits)
@@ -380,19 +400,28 @@ class _Kept:
         return self.frames if slots == list(range(len(self.frames))) else self.frames[slots]
 
 
-def _decode(context: Any, packets: Iterable[Any], skip: Callable[[Any], bool] | None = None) -> Iterator[Any]:
-    """Frames in order of display. Packets that cannot be decoded give none, as in every player."""
-    from av.error import InvalidDataError
+def _decode(
+    context: Any, packets: Iterable[Any], skip: Callable[[Any], bool] | None = None
+) -> Iterator[tuple[Any, bool]]:
+    """(frame, is it damaged?) in order of display. Packets that cannot be decoded give none, as in every player.
+
+    FFmpeg conceals what it cannot decode and marks that one frame; but all that follow are built on it, up to the
+    next key frame.  What is damaged and still can be decoded, no decoder can tell.
+    """
+    import av.error
 
     context.flush_buffers()
+    damaged = False
     for packet in (*packets, None):
         # A frame that no other frame is built on can be left out without a trace in the others.
         if context.name in CAN_SKIP:
             context.skip_frame = "NONREF" if skip and packet is not None and skip(packet) else "DEFAULT"
         try:
-            yield from context.decode(packet)
-        except InvalidDataError:
-            continue
+            for frame in context.decode(packet):
+                damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+                yield frame, damaged
+        except av.error.InvalidDataError:
+            damaged = True
 
 
 def _keep_near(kept: _Kept, context: Any, packets: list[Any], wanted: Mapping[int | None, int]) -> None:
@@ -403,8 +432,8 @@ def _keep_near(kept: _Kept, context: Any, packets: list[Any], wanted: Mapping[in
     """
     skip = (lambda packet: packet.pts not in wanted) if context.name in CAN_SKIP else None
     for start, stop in _runs(packets, wanted):
-        for frame in _decode(context, packets[start:stop], skip):
-            kept.put(wanted.get(frame.pts), frame)
+        for frame, damaged in _decode(context, packets[start:stop], skip):
+            kept.put(wanted.get(frame.pts), frame, damaged)
 
 
 def _runs(packets: list[Any], wanted: Mapping[int | None, int]) -> list[tuple[int, int]]:

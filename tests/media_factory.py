@@ -16,6 +16,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,106 @@ def film(
                 for packet in sound_track.encode():
                     out.mux(packet)
         return Path(path).read_bytes()
+
+
+@cache
+def track(
+    container: str,
+    codec: str,
+    layout: str = "mono",
+    *,
+    rate: int = 48_000,
+    samples: int = 24_000,
+    start: float = 0.0,
+    gap: float = 0.0,
+    format: str = "",
+    options: tuple[tuple[str, str], ...] = (),
+) -> bytes:
+    """Sound by any of FFmpeg's encoders: start, gap: seconds before it and in its middle."""
+    import av
+
+    channels, packed = av.AudioLayout(layout).nb_channels, io.BytesIO()
+    form = {"mkv": "matroska", "m4a": "ipod"}.get(container, container)
+    strict = {"strict": "-2"}  # formats that FFmpeg calls experimental
+    with av.open(packed, "w", format=form, options={**strict, **dict(options)}) as out:
+        stream = out.add_stream(codec, rate=rate, layout=layout, options=strict)
+        context = stream.codec_context
+        if format:
+            context.format = format
+        context.open()
+        time = np.arange(samples) / rate
+        pitches = [0.3 * np.sin(2 * np.pi * (220 + 55 * c) * time) for c in range(channels)]
+        noise = 0.01 * np.random.default_rng(0).standard_normal((samples, channels))
+        wave = (np.stack(pitches, axis=1) + noise).astype(np.float32)  # T C
+        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate = rate
+        size = context.frame_size or 1024
+        resampler = av.AudioResampler(format=context.format, layout=layout, rate=rate, frame_size=size)
+        pieces, position = [*resampler.resample(frame), *resampler.resample(None)], round(start * rate)
+        for number, piece in enumerate(pieces):
+            position += round(gap * rate) if number == len(pieces) // 2 else 0
+            piece.pts, piece.time_base = position, Fraction(1, rate)
+            position += piece.samples
+            out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    return packed.getvalue()
+
+
+@cache
+def movie(
+    container: str = "mp4", codec: str = "libx264", frames: int = 40, pixel: str = "yuv420p", **options: str
+) -> bytes:
+    """Texture that moves, 128 x 96 at 25 frames a second, with real differences between frames."""
+    import av
+
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    texture, packed = np.kron(coarse, np.ones((8, 8, 1), np.uint8)), io.BytesIO()
+    with av.open(packed, "w", format={"mkv": "matroska"}.get(container, container)) as out:
+        stream = out.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, pixel
+        for i in range(frames):
+            moved = np.ascontiguousarray(np.roll(texture, (i, 2 * i), axis=(0, 1)))
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
+        out.mux(stream.encode(None))
+    return packed.getvalue()
+
+
+def id3(length: int, says: int | None = None) -> bytes:
+    """An empty ID3v2 tag; `says`: the length that it states, if another."""
+    stated = length if says is None else says
+    return b"ID3\x04\0\0" + bytes(stated >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(length)
+
+
+def tiff(
+    body: bytes = bytes(range(192)),
+    *,
+    bits: tuple[int, ...] = (8, 8, 8),
+    compression: int = 1,
+    photometric: int = 2,
+    alpha: int | None = None,
+    number: int = 1,
+) -> bytes:
+    """A TIFF of 8 x 8 pixels by hand.  alpha: of EXTRASAMPLES.  number: 1 unsigned, 3 float, 6 complex."""
+    entries = [(256, (8,)), (257, (8,)), (258, bits), (259, (compression,)), (262, (photometric,)), (273, (8,)),
+               (277, (len(bits),)), (278, (8,)), (279, (len(body),)), (339, (number,))]  # fmt: skip
+    entries = sorted(entries + ([(338, (alpha,))] if alpha is not None else []))
+    directory, values = struct.pack("<H", len(entries)), b""
+    behind = 8 + len(body) + 2 + 12 * len(entries) + 4
+    for tag, numbers in entries:
+        raw = struct.pack(f"<{len(numbers)}H", *numbers)
+        place = raw.ljust(4, b"\0") if len(raw) <= 4 else struct.pack("<I", behind + len(values))
+        values += raw if len(raw) > 4 else b""
+        directory += struct.pack("<HHI", tag, 3, len(numbers)) + place
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory + bytes(4) + values
+
+
+def bmp(bits: int, method: int, masks: tuple[int, ...] = ()) -> bytes:
+    """A BMP of 8 x 8 pixels by hand: bits a pixel, compression, masks of its bit fields."""
+    body = bytes((8 * bits + 31) // 32 * 4 * 8)
+    head = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, method, len(body), 0, 0, 0, 0)
+    head += b"".join(struct.pack("<I", mask) for mask in masks)
+    start = 14 + len(head)
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + body
 
 
 def png_chunks(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -355,6 +355,10 @@ def inspect_mp3(data: bytes) -> Header:
     if count < declared:
         kind = CorruptMedia if len(rest) > 4096 else TruncatedMedia
         raise kind(f"this MP3 says {declared} frames and has {count}")
+    if 0 < declared < count - 4:  # some encoders count one more or less
+        raise UnsupportedFormat(
+            f"this MP3 says {declared} frames and has {count}: files that were joined; split it"
+        )
     if _MPEG_SYNC.search(rest) and position != len(data) and _resumes(data, position):
         raise CorruptMedia(f"after {count} frames this MP3 loses its rhythm, and finds it again later")
     if not count:
