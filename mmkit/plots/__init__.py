@@ -17,14 +17,17 @@ from mmkit.plots.audio import (
     frames_and_window,
     levels,
     listening,
+    loudness,
     mel_scale,
     mels,
     noise_limit,
     player,
+    products,
     shared_samples,
     spectrograms,
     token_steps,
     waveform,
+    wrong_recipes,
 )
 from mmkit.plots.image import Photo, damages, harms, histograms, patch_grid, pictures, staircase, tilings, weights
 from mmkit.plots.models import call_chart, diagram, token_rows
@@ -87,6 +90,7 @@ __all__ = [
     "levels",
     "listening",
     "lost_characters",
+    "loudness",
     "masks",
     "mel_scale",
     "mels",
@@ -97,6 +101,7 @@ __all__ = [
     "pictures",
     "player",
     "position_table",
+    "products",
     "prompt_strip",
     "sampling",
     "scores",
@@ -111,4 +116,5 @@ __all__ = [
     "use_style",
     "waveform",
     "weights",
+    "wrong_recipes",
 ]

@@ -132,6 +132,23 @@ def spectrograms(
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
 
 
+def products(panels: dict[str, np.ndarray], title: str) -> None:
+    """Products of a frame with waves of given frequencies: what is above zero, what is below, and their sum.
+
+    panels: caption -> (N,) products, sample by sample.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(7, 2.1), sharey=True, squeeze=False)
+    for axis, (caption, values) in zip(axes[0], panels.items(), strict=True):
+        place = np.arange(len(values))
+        axis.fill_between(place, 0, np.maximum(values, 0), color=COLOURS["audio"], linewidth=0)
+        axis.fill_between(place, 0, np.minimum(values, 0), color=BLUE, linewidth=0)
+        axis.axhline(0, color=BLACK, linewidth=0.8)
+        axis.set_title(caption, fontsize=9.5)
+        axis.set(xlabel="sample", xlim=(0, len(values)))
+    axes[0][0].set_ylabel("product")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+
+
 def frames_and_window(
     wave: np.ndarray, starts: Sequence[int], window: np.ndarray, sample_rate: int, title: str
 ) -> None:
@@ -201,18 +218,48 @@ def filter_banks(banks: dict[str, np.ndarray], top: float, title: str, *, every:
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
 
 
-def mels(panels: dict[str, np.ndarray], title: str) -> None:
+def mels(panels: dict[str, np.ndarray], title: str, *, width: int | None = None) -> None:
     """Mel spectrograms, one below the other, each with its own scale of colours.
 
-    panels: caption -> (n_mels, n_frames).
+    panels: caption -> (n_mels, n_frames).  width: frames that every panel has room for; left out, each panel is
+    as wide as the figure, and equal times are equal widths only where the numbers of frames are equal.
     """
     figure, axes = plt.subplots(len(panels), 1, figsize=(7, 1.55 * len(panels) + 0.6), squeeze=False)
     for axis, (caption, mel) in zip(axes[:, 0], panels.items(), strict=True):
         picture = axis.imshow(np.asarray(mel), cmap=plt.get_cmap("magma", 24), aspect="auto", origin="lower")
         axis.set(ylabel="mel band")
+        axis.set_xlim(-0.5, (width or np.shape(mel)[1]) - 0.5)
         axis.set_title(caption, fontsize=9.5)
         figure.colorbar(picture, ax=axis, label="value", pad=0.01)
     axes[-1, 0].set_xlabel("frame")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+
+
+def wrong_recipes(rows: dict[str, tuple[float, int, int]], words: int, title: str) -> None:
+    """How far each wrong recipe moves the values, and how many words a model still gets, in quiet and in noise.
+
+    rows: recipe -> (mean error of a value, words right in quiet, words right in noise); the first on top.
+    """
+    names, places = list(rows), np.arange(len(rows))
+    errors, quiet, noisy = (np.array(column) for column in zip(*rows.values(), strict=True))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(7, 0.36 * len(rows) + 1.1), sharey=True, width_ratios=[2, 3]
+    )
+    left.barh(places, errors, color=WRONG, height=0.62)
+    for row, value in enumerate(errors):
+        left.text(value, row, f" {value:.2f}", va="center", fontsize=9)
+    left.set(xlabel="mean error of a value", xlim=(0, max(errors) * 1.35))
+    left.set_yticks(places, names)
+    right.barh(places - 0.18, quiet, color=COLOURS["audio"], height=0.34, label="in quiet")
+    right.barh(places + 0.18, noisy, color=BLUE, height=0.34, label="in noise")
+    for row, pair in enumerate(zip(quiet, noisy, strict=True)):
+        for value, shift in zip(pair, (-0.18, 0.18), strict=True):
+            right.text(value + 0.15, row + shift, value, va="center", fontsize=9)
+    right.set(xlabel=f"words right, of {words}", xlim=(0, words * 1.5), xticks=range(0, words + 1, 5))
+    right.legend(loc="lower right")
+    for axis in (left, right):
+        axis.tick_params(axis="y", length=0)
+    left.invert_yaxis()
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
 
 
@@ -252,6 +299,32 @@ def noise_limit(levels: Sequence[float], right: Sequence[float], sure: Sequence[
     axes.set(xlabel="speech above noise, dB", ylabel="share", ylim=(-0.05, 1.1), title=title)
     axes.invert_xaxis()
     axes.legend(loc="lower left")
+
+
+def loudness(
+    wave: np.ndarray,
+    sample_rate: int,
+    level: np.ndarray,
+    threshold: float,
+    spans: Sequence[tuple[int, int]],
+    title: str,
+) -> None:
+    """A recording, the level of each short frame in dB against a threshold, and the spans that were found.
+
+    level: (n,) dB, evenly over the wave.  spans: (start, end) in samples, on a coloured ground.
+    """
+    figure, axes = plt.subplots(2, 1, figsize=(7, 3.2), sharex=True)
+    seconds = len(wave) / sample_rate
+    axes[0].plot(np.arange(len(wave)) / sample_rate, wave, color=COLOURS["audio"], linewidth=0.4)
+    axes[0].set(ylabel="pressure", xlim=(0, seconds))
+    axes[1].step(np.linspace(0, seconds, len(level)), level, color=COLOURS["audio"], linewidth=0.9, label="level")
+    axes[1].axhline(threshold, color=WRONG, linewidth=1.2, linestyle="--", label="threshold")
+    axes[1].set(xlabel="seconds", ylabel="dB", ylim=(level.min() - 18, level.max() + 5))
+    axes[1].legend(loc="lower right", ncols=2)
+    for axis in axes:
+        for start, end in spans:
+            axis.axvspan(start / sample_rate, end / sample_rate, color=YELLOW, alpha=0.45, linewidth=0)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
 
 
 def cut_marks(wave: np.ndarray, sample_rate: int, cuts: Sequence[tuple[int, int]], title: str) -> None:

@@ -59,7 +59,7 @@ def use_style() -> None:
 
 
 def _store_described_figures() -> None:
-    """In a notebook, store figures with alternative text, in 128 colors: no eye sees it."""
+    """In a notebook, store figures with alternative text, in 64 colors: no eye sees it."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is None or "inline" not in plt.get_backend():
         return
@@ -71,7 +71,7 @@ def _store_described_figures() -> None:
         full, palette = BytesIO(), BytesIO()
         figure.savefig(full, format="png", bbox_inches="tight")
         picture = Image.open(full).convert("RGB")
-        picture.quantize(128, kmeans=3, dither=Image.Dither.NONE).save(palette, "PNG", optimize=True)
+        picture.quantize(64, kmeans=3, dither=Image.Dither.NONE).save(palette, "PNG", optimize=True)
         return palette.getvalue(), {"alt": describe(figure)}  # data, and metadata for this format
 
     shell.display_formatter.formatters["image/png"].for_type(Figure, stored)
