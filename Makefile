@@ -82,6 +82,7 @@ train: setup
 	$(BIN)/mmkit train tiny-qwen2-vl .cache/trained/tiny-qwen2-vl
 	$(BIN)/mmkit train tiny-speech .cache/trained/tiny-speech
 	$(BIN)/mmkit train tiny-whisper .cache/trained/tiny-whisper --start .cache/trained/tiny-speech/tiny-whisper
+	$(BIN)/mmkit train tiny-clip .cache/trained/tiny-clip
 	$(BIN)/mmkit train tiny-omni .cache/trained/tiny-omni
 
 clean:

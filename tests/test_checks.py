@@ -72,6 +72,18 @@ WRONG: dict[str, list[Wrong]] = {
     ],
     "04_video": [],
     "05_pipeline": [],
+    "06_align_and_fuse": [
+        Wrong("embeddings, theirs", "F.gelu(merger.mlp[0]", "F.relu(merger.mlp[0]"),
+        Wrong("forward(given)[0], model(", "keepdim=True) + eps).sqrt()", "keepdim=True) + eps)"),
+        Wrong("both losses equal", "z * (scale * S + bias)", "(scale * S + bias)"),
+        Wrong("both losses equal", "(scale * S).log_softmax(dim=0)", "(scale * S).log_softmax(dim=1)"),
+        Wrong("fusion.cross_attention(given", "heads=layer.num_heads", "heads=1"),
+        Wrong(
+            "read, embed_captions(captions)",
+            "F.normalize(clip.get_text_features(**given).pooler_output, dim=-1)",
+            "clip.get_text_features(**given).pooler_output",
+        ),
+    ],
     "07_prompt_updates": [
         Wrong("expand_by_hand(two, pad, sizes)", "sizes.pop(0)", "sizes.pop()"),
         Wrong("1000 of 1000 equal", "(PromptUpdate(modality, mode,", '(PromptUpdate(modality, "insert",'),

@@ -30,7 +30,7 @@ from mmkit.plots.audio import (
     wrong_recipes,
 )
 from mmkit.plots.image import Photo, damages, harms, histograms, patch_grid, pictures, staircase, tilings, weights
-from mmkit.plots.models import call_chart, diagram, token_rows
+from mmkit.plots.models import attention_over, call_chart, diagram, similarity, token_rows
 from mmkit.plots.style import (
     BLACK,
     BLUE,
@@ -74,6 +74,7 @@ __all__ = [
     "Player",
     "Strip",
     "attention",
+    "attention_over",
     "call_chart",
     "clocks",
     "compression",
@@ -106,6 +107,7 @@ __all__ = [
     "sampling",
     "scores",
     "shared_samples",
+    "similarity",
     "spectrograms",
     "staircase",
     "temporal_patches",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.ticker import AutoLocator
 
 from mmkit.plots.style import COLOURS, GREY
@@ -75,3 +77,40 @@ def call_chart(calls: Sequence[str], phases: dict[str, int], colours: dict[str, 
     whole.set_params(integer=True)
     axes.xaxis.set_major_locator(whole)
     axes.grid(axis="y", color="#E5E5E5", zorder=1)
+
+
+def attention_over(picture: np.ndarray, panels: dict[str, np.ndarray], title: str) -> None:
+    """Attention laid over a picture: the brighter a token's square, the more was taken from it.
+
+    picture: (H, W, 3) uint8.  panels: title -> (rows, columns) weights of the picture's tokens, summing to 1.
+    """
+    figure, row = plt.subplots(1, len(panels), figsize=(7, 2.6), squeeze=False)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5)
+    tall, wide = picture.shape[:2]
+    for axes, (name, weights) in zip(row[0], panels.items(), strict=True):
+        axes.imshow(picture, extent=(0, wide, tall, 0))
+        dark = 1 - weights / weights.max()
+        axes.imshow(np.zeros(weights.shape), cmap="gray", alpha=0.75 * dark, extent=(0, wide, tall, 0))
+        axes.set(title=name, xticks=[], yticks=[])
+
+
+def similarity(matrix: np.ndarray, pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -> None:
+    """A heat map of pictures (rows) against captions (columns), with the numbers written in.
+
+    matrix: (pictures, captions) cosines.
+    """
+    N, M = matrix.shape
+    figure, axes = plt.subplots(figsize=(7, 1.1 + 0.52 * N))
+    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5)
+    axes.imshow(matrix, cmap="Blues", vmin=-0.4, vmax=1.2, aspect="auto")
+    for i in range(N):
+        for j in range(M):
+            ink = "white" if matrix[i, j] > 0.6 else "black"
+            axes.text(j, i, f"{matrix[i, j]:.2f}", ha="center", va="center", fontsize=9, color=ink)
+        inset = axes.inset_axes((-0.16, 1 - (i + 0.95) / N, 0.15, 0.9 / N))
+        inset.imshow(pictures[i])
+        inset.set(xticks=[], yticks=[])
+    wrapped = [textwrap.fill(caption, 14) for caption in captions]
+    axes.set(xticks=range(M), xticklabels=wrapped, yticks=[])
+    axes.xaxis.tick_top()
+    axes.tick_params(axis="x", length=0)

@@ -20,6 +20,7 @@ RECIPES = {
     "tiny-speech": ("mmkit.zoo.audio.train", "SpeechPairTask"),  # tiny-qwen2-audio and tiny-whisper
     "tiny-qwen2-audio": ("mmkit.zoo.audio.train", "Qwen2AudioTask"),
     "tiny-whisper": ("mmkit.zoo.audio.train", "WhisperTask"),
+    "tiny-clip": ("mmkit.zoo.clip.train", "ClipTask"),
     "tiny-omni": ("mmkit.zoo.omni.train", "OmniTask"),
 }
 

@@ -22,6 +22,7 @@ WORLDS = {
     "tiny-qwen2-vl": "mmkit.zoo.vision.evaluate",
     "tiny-qwen2-audio": "mmkit.zoo.audio.evaluate",
     "tiny-whisper": "mmkit.zoo.audio.evaluate",
+    "tiny-clip": "mmkit.zoo.clip.evaluate",
     "tiny-omni": "mmkit.zoo.omni.evaluate",
 }
 

@@ -26,6 +26,7 @@ from .nb02_image import lay_on, place_in_sequence, small_print, token_of_pixel
 from .nb03_audio import louder, samples_that_fit, sound_alike, to_mono
 from .nb04_video import clip_tokens, on_screen, stretched, true_times
 from .nb05_pipeline import down_mix, pooled_mask, room_left, safe_map
+from .nb06_fuse import attention_in_box, merge_modalities, recall_at_k
 from .nb07_updates import find_items, state_of_prompt, tiled_content
 from .nb08_register import embed_clips, expand_text, wrapped_clip
 from .nb09_pictures import answered_and_right, embeddings_fit, phi_prompt
