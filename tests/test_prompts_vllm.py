@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
@@ -204,3 +207,53 @@ def test_the_order_of_rules_repairs_it(vllm):
     rules = [("audio", "insert", START, [8]), ("image", "replace", [7], [9, 9])]
     updates, (tokens, _) = both(vllm, [5, 7, 6], rules, {"image": 1, "audio": 1})
     assert expand([5, 7, 6], updates).tokens == tokens == [8, 5, 9, 9, 6]
+
+
+# The names of the processing reference of 2025 (vLLM 0.8), which notebook 07 promises to meet, each of them.
+REFERENCE = [
+    "MultiModalInputs",
+    "MultiModalEncDecInputs",
+    "ProcessingCache",
+    "InputProcessingContext",
+    "BaseDummyInputsBuilder",
+    "hf_processor_mm_kwargs",
+    "return_mm_hashes",
+    "enable_sanity_checks",
+    "get_content",
+    "PromptSeq",
+    "PromptIndex",
+    "get_match_index",
+    "PromptTarget",
+    "PromptUpdateDetails",
+    "PromptUpdateInfo",
+    "PromptUpdateContent",
+    "UpdateMode",
+    "PromptUpdate",
+    "PromptInsertion",
+    "PromptIndexTargets",
+    "PromptReplacement",
+    "full_groupby_modality",
+    "BoundPromptUpdate",
+    "iter_token_matches",
+    "replace_token_matches",
+    "PromptTargetMatch",
+    "PlaceholderFeaturesInfo",
+    "find_token_matches",
+    "find_text_matches",
+    "apply_token_matches",
+    "apply_text_matches",
+    "BaseProcessingInfo",
+    "get_hf_processor",
+    "get_supported_mm_limits",
+    "get_mm_max_tokens_per_item",
+    "BaseMultiModalProcessor",
+    "EncDecMultiModalProcessor",
+    "create_encoder_prompt",
+    "create_decoder_prompt",
+]
+
+
+def test_notebook_07_has_a_cell_for_every_name():
+    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "07_prompt_updates.ipynb", as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert [name for name in REFERENCE if not re.search(rf"\b{name}\b", code)] == []

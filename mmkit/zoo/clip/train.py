@@ -18,6 +18,7 @@ import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,6 +98,7 @@ class ClipTask(Task):
 
     recipe = ClipConfig()
     config: ClipConfig
+    model: Any  # a CLIPModel
 
     def __init__(self, config: ClipConfig = recipe):
         super().__init__(config)
