@@ -91,3 +91,104 @@ def test_internvl_uses_imagenets_numbers():
     from mmkit.recipes import IMAGENET_MEAN
 
     assert internvl.IMAGENET_MEAN == IMAGENET_MEAN
+
+
+# --- 00 and 01: vLLM and prompts -------------------------------------------------------------------------------
+
+FORM = "<|im_start|>user\n{}What color is the triangle?<|im_end|>\n<|im_start|>assistant\n"
+ONE = FORM.format("<|vision_start|><|image_pad|><|vision_end|>")
+
+
+@pytest.fixture(scope="module")
+def llm():
+    from mmkit.engine import Engine
+
+    with Engine("tiny-qwen2-vl", quiet=True) as engine:
+        yield engine.llm
+
+
+def said(llm, prompt, picture=None, **tokenization):
+    """(tokens of the prompt, answer) of vLLM itself."""
+    from vllm import SamplingParams
+
+    request = {"prompt": prompt, **({"multi_modal_data": {"image": picture}} if picture else {})}
+    greedy = SamplingParams(temperature=0, max_tokens=8)
+    output = llm.generate(request, greedy, use_tqdm=False, tokenization_kwargs=tokenization or None)[0]
+    return output.prompt_token_ids, output.outputs[0].text
+
+
+@pytest.mark.vllm
+def test_a_placeholder_without_a_picture_raises_nothing(llm):
+    """00, 01: no error; 17 tokens, and a color."""
+    ids, answer = said(llm, ONE)
+    assert (len(ids), answer) == (17, "red")
+
+
+@pytest.mark.vllm
+def test_truncating_keeps_the_last_tokens_and_no_half_picture(llm):
+    """01: the last so many tokens are kept; a cut item is an error; a question that is cut away goes in silence."""
+    from vllm.exceptions import VLLMValidationError
+
+    picture = Image.open(ROOT / "data" / "three_shapes.png")
+    whole, answer = said(llm, ONE, picture)
+    assert (len(whole), answer) == (40, "purple")
+    text_only, _ = said(llm, FORM.format(""))
+    assert said(llm, FORM.format(""), truncate_prompt_tokens=6)[0] == text_only[-6:]
+    with pytest.raises(VLLMValidationError, match="would split or drop"):
+        said(llm, ONE, picture, truncate_prompt_tokens=30)
+    llm.reset_mm_cache()
+    kept, answer = said(llm, ONE, picture, truncate_prompt_tokens=30, truncation_side="right")
+    assert (kept, answer) == (whole[:30], "")
+
+
+@pytest.mark.vllm
+def test_who_adds_special_tokens(llm):
+    """01: the server's chat route encodes with add_special_tokens=False; offline, a multimodal model does not."""
+    from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+
+    assert ChatCompletionRequest.model_fields["add_special_tokens"].default is False
+    assert llm.llm_engine.renderer.default_chat_tok_params.add_special_tokens is True
+    assert llm.llm_engine.renderer.default_cmpl_tok_params.add_special_tokens is True
+
+
+@pytest.mark.vllm
+def test_vllm_pools_the_last_token_unless_told_otherwise():
+    """01: Qwen3-Embedding and its kind read the last token."""
+    from vllm.model_executor.models.interfaces_base import get_default_seq_pooling_type
+    from vllm.model_executor.models.qwen3 import Qwen3ForCausalLM
+
+    assert get_default_seq_pooling_type(Qwen3ForCausalLM) == "LAST"
+
+
+def test_templates_of_the_two_little_qwens():
+    """00, 01: tiny-qwen2-audio begins with a system turn, tiny-qwen2-vl has none."""
+    from transformers import AutoTokenizer
+
+    from mmkit import shipped
+
+    for name, starts in {"tiny-qwen2-vl": False, "tiny-qwen2-audio": True}.items():
+        tokenizer = AutoTokenizer.from_pretrained(shipped.resolve(name))
+        prompt = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+        assert prompt.startswith("<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n") is starts
+
+
+@pytest.mark.parametrize(
+    ("family", "padding_matters"), [("GPT2", True), ("OPT", False), ("Qwen2", False), ("Llama", False)]
+)
+def test_whom_left_padding_moves(family, padding_matters):
+    """01: with a mask alone, learned positions count the padding, rotary ones are differences.
+
+    (OPT's own code makes its positions from the mask; GPT-2's does not.)
+    """
+    import transformers
+
+    shape = {"vocab_size": 20, "bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    small = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(**small, **shape)
+    model = getattr(transformers, f"{family}{'LMHeadModel' if family == 'GPT2' else 'ForCausalLM'}")(config).eval()
+    short, mask = torch.tensor([[5, 6, 7]]), torch.tensor([[0, 0, 1, 1, 1]])
+    with torch.inference_mode():
+        alone = model(short).logits[0]
+        padded = model(torch.tensor([[0, 0, 5, 6, 7]]), attention_mask=mask).logits[0, 2:]
+    assert bool((alone - padded).abs().max() > 1e-4) is padding_matters
