@@ -104,6 +104,23 @@ def answer(
 
 
 @app.command()
+def serve(
+    model: Model = shipped.DEFAULT_MODEL,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8000,
+    host: Annotated[str, typer.Option(help="The address it listens at; the default is this machine alone.")] = (
+        "127.0.0.1"
+    ),
+) -> None:
+    """An OpenAI-compatible server with safe defaults; its address on stdout once it answers.
+
+    Example: mmkit serve --model tiny-omni --port 8000
+    """
+    from mmkit import serve as serving
+
+    raise typer.Exit(serving.serve(model, host, port))
+
+
+@app.command()
 def check(
     source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows: id, text, images, audios, videos.")],
     model: Annotated[str | None, typer.Option(help="Also count tokens for this model.")] = None,
