@@ -1,6 +1,7 @@
 """mmkit: multimodal preprocessing and inference with vLLM, taught and done.
 
     Engine(model)              ask a real vLLM model about text, pictures, clips and videos
+    AsyncEngine(model)         the same, awaited and streamed; Client(url): the same, by a server
     Sampling, Answer           how it may answer, and what it said
     MultiModalSample           text and its items, as you have them
     MultiModalPreprocessor     samples -> tensors, vLLM prompts, server messages, or their cost in tokens
@@ -29,8 +30,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors: the same names that __getattr__ finds
     from mmkit.answers import Answer, Sampling
+    from mmkit.async_engine import AsyncEngine
     from mmkit.audio import Clip, load_audio
     from mmkit.batch import map_ordered, preprocess_many
+    from mmkit.client import Client
     from mmkit.engine import Engine, Settings
     from mmkit.errors import InvalidArgument, MediaError, MmkitError, ModelError
     from mmkit.image import Picture, load_image
@@ -46,8 +49,10 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
 
 _WHERE = {
     "answers": ("Answer", "Sampling"),
+    "async_engine": ("AsyncEngine",),
     "audio": ("Clip", "load_audio"),
     "batch": ("map_ordered", "preprocess_many"),
+    "client": ("Client",),
     "engine": ("Engine", "Settings"),
     "errors": ("InvalidArgument", "MediaError", "MmkitError", "ModelError"),
     "image": ("Picture", "load_image"),
@@ -64,7 +69,9 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __all__ = [
     "LIMITS",
     "Answer",
+    "AsyncEngine",
     "AudioRecipe",
+    "Client",
     "Clip",
     "Cost",
     "Embedding",

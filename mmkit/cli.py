@@ -85,6 +85,9 @@ def answer(
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 64,
     fresh: Annotated[bool, typer.Option("--fresh", help="Answer every row anew; keep nothing.")] = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask this server (http://.../v1) in place of an engine here.")
+    ] = None,
 ) -> None:
     """Many answers: one row out for each row in, in order; a bad row costs itself alone.
 
@@ -92,10 +95,15 @@ def answer(
 
     Example: mmkit answer data/demo.jsonl answers.jsonl
     """
+    from mmkit.client import Client
     from mmkit.engine import Engine
     from mmkit.rows import answer_rows
 
-    with source.open("rb"), Engine(model, root=root or source.resolve().parent, quiet=True) as engine:
+    folder = root or source.resolve().parent
+    with (
+        source.open("rb"),
+        Client(server, root=folder) if server else Engine(model, root=folder, quiet=True) as engine,
+    ):
         done = answer_rows(source, target, engine, max_tokens=max_tokens, fresh=fresh, progress=True)
     rows, errors, kept = done
     earlier = f" ({kept} kept from an earlier run)" if kept else ""

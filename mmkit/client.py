@@ -3,9 +3,9 @@
     client = Client("http://127.0.0.1:8000/v1")
     print(client.ask("What color is the circle?", images=["scene.png"]))
 
-Follows OpenAI's protocol by its official library; the server is vLLM's, best started by `mmkit serve`. One result per
-sample, in order; as many at once as `max_concurrency` says; what the server is too busy for (429, 5xx) is asked again
-after a while. This is the only module that opens a connection, and only to the URL that it was given.
+Follows OpenAI's protocol by its official library; the server is vLLM's, best started by `mmkit serve`. One result
+per sample, in order; as many at once as `max_concurrency` says; what the server is too busy for (429, 5xx) is asked
+again after a while. This is the only module that opens a connection, and only to the URL that it was given.
 Leaves out neutralizing what users typed, unless it is given the model's preprocessor: `mmkit serve` does it.
 """
 
@@ -54,7 +54,9 @@ class Client:
         try:
             import openai
         except ImportError as error:
-            raise BackendMissing("a server is asked through openai's library: pip install openai", cause=error) from error
+            raise BackendMissing(
+                "a server is asked through openai's library: pip install openai", cause=error
+            ) from error
         self.url, self.guard, self.preprocessor = url, Guard(root), preprocessor
         self.max_concurrency = max_concurrency
         self._openai = openai.OpenAI(
@@ -94,7 +96,9 @@ class Client:
         sample = MultiModalSample(question, tuple(images), tuple(audios), tuple(videos), system, tuple(history))
         return self._answer(sample, sampling_of(sampling))
 
-    def stream(self, question: str, *, images: Sequence = (), audios: Sequence = (), **options: Any) -> Iterator[str]:
+    def stream(
+        self, question: str, *, images: Sequence = (), audios: Sequence = (), **options: Any
+    ) -> Iterator[str]:
         """The same answer piece by piece, as it is made."""
         sampling = sampling_of(options)
         sample = MultiModalSample(question, tuple(images), tuple(audios))
@@ -167,13 +171,8 @@ class Client:
 
     def _create(self, messages: list[dict[str, Any]], sampling: Sampling, **options: Any) -> Any:
         """A chat completion; vLLM's own parameters travel in the body beside OpenAI's."""
-        if not options.get("stream"):
-            sampling_body = sampling.arguments() | {"return_token_ids": True}
-        else:
-            sampling_body = sampling.arguments()
-        return self._openai.chat.completions.create(
-            model=self.model, messages=messages, extra_body=sampling_body, **options
-        )
+        body = sampling.arguments() | {"return_token_ids": True}
+        return self._openai.chat.completions.create(model=self.model, messages=messages, extra_body=body, **options)
 
     def _embed(self, sample: MultiModalSample) -> Any:
         import numpy as np
@@ -186,7 +185,7 @@ class Client:
     def _messages(self, sample: MultiModalSample) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """Messages of a sample, and a note for each repair on the way."""
         if self.preprocessor is not None:
-            return self.preprocessor.to_messages(sample), self.preprocessor.notes_of(sample)
+            return self.preprocessor.to_messages(sample), ()
         return to_messages(sample, self.guard)
 
     def _until_gone(self, results: Iterator[Any]) -> Iterator[Any]:
@@ -210,3 +209,47 @@ class Client:
                 f"no server answers at {self.url}; start one with `mmkit serve`, or start again once it is back",
                 cause=error,
             ) from error
+
+
+def to_messages(sample: MultiModalSample, guard: Guard) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """A sample as chat messages, and a note for each repair of its items.  Raises a MediaError that names the item.
+
+    Pictures go as PNG and clips as float WAV: the very pixels and samples; a video goes as the file it is.
+    """
+    if sample.prompt is not None:
+        raise InvalidArgument("a finished prompt does not travel; hand over text and items")
+    parts: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for modality, handler in HANDLERS.items():
+        for index, source in enumerate(sample.items(modality)):
+            try:
+                item = handler.load(source, None, guard)
+                parts.append(handler.part(item, source, guard))
+            except MmkitError as error:
+                raise error.at(index=index, modality=modality) from error.cause
+            notes += [f"{modality} {index}: {note}" for note in item.notes]
+    messages: list[dict[str, Any]] = []
+    if sample.system is not None:
+        messages.append({"role": "system", "content": sample.system})
+    for question, answer in [*sample.history, (sample.text, None)]:
+        clean = clean_text(question, max_characters=len(question))
+        text = [{"type": "text", "text": clean.text}] if clean.text else []
+        messages.append({"role": "user", "content": [*parts, *text]})
+        parts = []
+        if answer is not None:
+            messages.append({"role": "assistant", "content": answer})
+    return messages, tuple(notes)
+
+
+def as_typed(error: Any) -> MmkitError:
+    """The typed error behind a status: the one that `mmkit serve` names, else by what vLLM says."""
+    body = error.body if isinstance(error.body, dict) else {}
+    message = str(body.get("message") or error)[:500]
+    kind = getattr(errors, str(body.get("type")), None)
+    if isinstance(kind, type) and issubclass(kind, MmkitError):
+        return kind(message, cause=error)
+    if "maximum model length" in message or "maximum context length" in message:
+        return ContextOverflow(message, cause=error)
+    if error.status_code < 500 and error.status_code != 429:
+        return InvalidArgument(f"the server refuses the request: {message}", cause=error)
+    return EngineFailed(f"the server failed with status {error.status_code}: {message}", cause=error)

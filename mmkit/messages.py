@@ -2,6 +2,7 @@
 
     sample -> chat_messages -> the model's chat template -> prompt with one placeholder an item (render)
                             -> messages of an OpenAI-compatible server (with content parts of modalities.py)
+    messages of OpenAI's or Qwen's form -> from_messages -> sample
 
 Follows the style of the model's family (families.py): chat template, plain text, the start tokens of a speech
 decoder, or text and picture apart. Whatever a user typed is text: control tokens in it are broken up, with a note.
@@ -9,6 +10,7 @@ decoder, or text and picture apart. Whatever a user typed is text: control token
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmkit.errors import BadEncoding, ContextOverflow, LimitExceeded
@@ -99,3 +101,65 @@ def clean_valid(text: Any, family: Family, notes: list[str] | None = None) -> st
     if notes is not None:
         notes.extend(f"text: {note}" for note in clean.notes)
     return clean.text
+
+
+def from_messages(messages: Sequence[Mapping[str, Any]]) -> MultiModalSample:
+    """A sample of chat messages in OpenAI's form (image_url, input_audio ...) or Qwen's (image, audio, video).
+
+    A system message may come first; then questions and answers take turns, and a question is last. Items stand in
+    the first question; wherever they stand in it, a sample has them before its text, pictures first. Several texts
+    of a turn are joined by line breaks.  Raises BadEncoding for anything else.
+
+    >>> content = [{"type": "image", "image": "a.png"}, {"type": "text", "text": "?"}]
+    >>> sample = from_messages([{"role": "user", "content": content}])
+    >>> sample.images, sample.text
+    (('a.png',), '?')
+    """
+    turns = [_turn(message) for message in messages]
+    system = turns.pop(0)[1] if turns and turns[0][0] == "system" else None
+    wanted = ["user" if n % 2 == 0 else "assistant" for n in range(len(turns))]
+    if not turns or wanted != [role for role, _, _ in turns] or wanted[-1] != "user":
+        raise BadEncoding("messages are one of a system at most, then user and assistant in turn, a user last")
+    if any(items for _, _, items in turns[1:]):
+        raise BadEncoding("an item stands in a later turn; a sample has its items in the first question")
+    texts = [text for _, text, _ in turns]
+    items = {m: tuple(source for kind, source in turns[0][2] if kind == m) for m in MODALITIES}
+    return MultiModalSample(
+        text=texts[-1],
+        images=items["image"],
+        audios=items["audio"],
+        videos=items["video"],
+        system=system,
+        history=tuple(zip(texts[:-1:2], texts[1::2], strict=True)),
+    )
+
+
+def _turn(message: Mapping[str, Any]) -> tuple[str, str, list[tuple[str, Any]]]:
+    """The role, the text and the (modality, source) pairs of a message."""
+    if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+        raise BadEncoding('a message is an object of "role" and "content"')
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(parts, Sequence) or not all(isinstance(part, Mapping) for part in parts):
+        raise BadEncoding("a message's content is a text or a list of parts")
+    texts, items = [], []
+    for part in parts:
+        kind = str(part.get("type"))
+        value = part.get(kind, part.get("text") if kind == "input_text" else None)
+        modality = kind.removeprefix("input_").removesuffix("_url")
+        if modality == "text" and isinstance(value, str):
+            texts.append(value)
+        elif modality in MODALITIES and value is not None:
+            items.append((modality, _source(value)))
+        else:
+            raise BadEncoding(f"a part of type {kind[:40]!a} that is no text, image, audio or video")
+    return message["role"], "\n".join(texts), items
+
+
+def _source(value: Any) -> Any:
+    """What a part holds, as loaders take it: file://, {"url": ...} and {"data": base64} taken apart."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("data"), str):
+            return f"data:audio/{value.get('format', 'wav')};base64,{value['data']}"
+        value = value.get("url")
+    return value.removeprefix("file://") if isinstance(value, str) else value

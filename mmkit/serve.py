@@ -136,20 +136,20 @@ class Server:
 
     def describe(self) -> list[str]:
         """What is open and what is closed, a line each."""
-        most = ", ".join(f"{n} {m}" for m, n in self.rules.max_items)
+        most = ", ".join([f"{self.rules.max_bytes >> 20} MiB", *(f"{n} {m}" for m, n in self.rules.max_items)])
         reach = "this machine alone" if self.host in LOOPBACK else "WHOEVER REACHES THIS ADDRESS"
         key = "a key is asked for" if os.environ.get("VLLM_API_KEY") else "no key (VLLM_API_KEY sets one)"
         return [
             f"open    {self.url} to {reach}, {key}",
             f"open    {', '.join(self.paths)}",
-            f"limits  {self.rules.max_bytes >> 20} MiB, {most} a request; {self.rules.max_requests} requests at once",
-            "closed  media by URL or file name, finished prompts, processor arguments, a uuid that is no content key",
+            f"limits  {most} a request; {self.rules.max_requests} requests at once",
+            "closed  media by URL or file name, finished prompts, processor arguments, uuids of others",
             "closed  the model's own code" + (" is OPEN" if self.rules.trust_remote_code else ""),
         ]
 
 
-# Beside the engine's own settings: nothing is fetched, nothing is documented to strangers. A request's arguments for
-# the processor are trusted, since the gateway alone may set them: the clock of a video.
+# Beside the engine's own settings: nothing is fetched, nothing is documented to strangers. A request's arguments
+# for the processor are trusted, since the gateway alone may set them: the clock of a video.
 SAFE: dict[str, Any] = {
     "middleware": "mmkit.gateway.Gateway",
     "allowed_media_domains": ["nowhere.invalid"],
