@@ -191,7 +191,7 @@ class Client:
     def _until_gone(self, results: Iterator[Any]) -> Iterator[Any]:
         for result in results:
             if isinstance(result, EngineFailed) and type(result.cause).__name__ == "APIConnectionError":
-                raise result
+                raise EngineFailed(result.message, cause=result.cause)  # of the run, not of this sample
             yield result
 
     def _call(self, function: Callable[[], Any]) -> Any:

@@ -61,7 +61,7 @@ FIELDS = {
 MODALITY_OF = {"image_url": "image", "input_audio": "audio", "audio_url": "audio", "video_url": "video"}
 TEXTS = ("text", "input_text")
 ROLES = ("system", "user", "assistant")
-KEY = re.compile(r"[0-9a-f]{32}")
+KEY = re.compile(r"[0-9a-f]{40}")  # media.content_key
 STATUS = {SourceTooLarge: 413, ModelNotFound: 404}  # else 400
 
 
@@ -108,9 +108,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, path = scope["type"], scope.get("path", "")
-        if kind == "websocket" and path != REALTIME:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "closed"})
+        if kind == "websocket":
+            await self._websocket(scope, receive, send)
         elif kind != "http" or (path in READABLE and scope["method"] == "GET"):
             await self.app(scope, receive, send)
         elif path not in self.cleaner.paths or scope["method"] != "POST":
@@ -124,6 +123,17 @@ class Gateway:
                 await self._checked(scope, receive, send)
             finally:
                 self.inside -= 1
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != REALTIME or self.inside >= self.rules.max_requests:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: a 403
+            return
+        self.inside += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.inside -= 1
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, headers = scope["path"], {name.decode("latin-1"): value for name, value in scope["headers"]}

@@ -27,6 +27,4 @@ def register() -> None:
 
     register_transformers()
     if "OmniForConditionalGeneration" not in ModelRegistry.get_supported_archs():
-        ModelRegistry.register_model(
-            "OmniForConditionalGeneration", f"{__package__}.vllm_model:OmniForConditionalGeneration"
-        )
+        ModelRegistry.register_model("OmniForConditionalGeneration", f"{__package__}.realtime:OmniRealtime")
