@@ -137,7 +137,7 @@ class Client:
         loaded = load_audio(clip, **self.guard.options)
         packed = io.BytesIO()
         soundfile.write(packed, loaded.wave, loaded.sample_rate, format="WAV", subtype="FLOAT")
-        given = {"language": language} if language else {}
+        given: dict[str, Any] = {"language": language} if language else {}
         file = ("clip.wav", packed.getvalue())
         made = self._call(
             lambda: self._openai.audio.transcriptions.create(file=file, model=self.model, temperature=0, **given)
@@ -172,7 +172,8 @@ class Client:
     def _create(self, messages: list[dict[str, Any]], sampling: Sampling, **options: Any) -> Any:
         """A chat completion; vLLM's own parameters travel in the body beside OpenAI's."""
         body = sampling.arguments() | {"return_token_ids": True}
-        return self._openai.chat.completions.create(model=self.model, messages=messages, extra_body=body, **options)
+        create: Callable[..., Any] = self._openai.chat.completions.create
+        return create(model=self.model, messages=messages, extra_body=body, **options)
 
     def _embed(self, sample: MultiModalSample) -> Any:
         import numpy as np

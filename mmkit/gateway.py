@@ -329,7 +329,8 @@ def form_fields(kind: str, body: bytes) -> dict[str, Any]:
 
 
 def _fields(message: Message) -> Iterator[tuple[str, Any]]:
-    for part in message.get_payload():
+    parts: Any = message.get_payload()
+    for part in parts:
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if not isinstance(name, str) or not isinstance(content, bytes):
