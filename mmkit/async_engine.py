@@ -28,6 +28,7 @@ from mmkit.engine import (
     for_vllm,
     idle_preprocessors,
     llm_arguments,
+    llvmlite_out_of_sight,
     preprocessor_for,
     runner,
     set_environment,
@@ -66,7 +67,8 @@ class AsyncEngine:
 
             arguments = llm_arguments(self.model, self.settings, self.preprocessor.modalities)
             started = AsyncEngineArgs(model=self.model, runner=runner(self.preprocessor), **arguments)
-            self._llm = AsyncLLM.from_engine_args(started)
+            with llvmlite_out_of_sight():
+                self._llm = AsyncLLM.from_engine_args(started)
         except Exception as error:
             raise as_typed(error, starting=True) from error
         return self
