@@ -110,7 +110,7 @@ def pack(rows: Sequence[Row]) -> Packed:
                 else:
                     r_labels += [-1] * len(tokens)
                 r_ids += tokens
-                r_positions += [(at + k,) * 3 for k in range(len(tokens))]
+                r_positions += [(at + k, at + k, at + k) for k in range(len(tokens))]
                 r_segments += [1 + branch] * len(tokens)
                 at += len(tokens)
         ids.append(r_ids)

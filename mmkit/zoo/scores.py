@@ -41,7 +41,7 @@ def write_scores(name: str, folder: Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m mmkit.zoo.scores", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m mmkit.zoo.scores", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(WORLDS)}; all by default")
     parser.add_argument("--folder", type=Path, help="a folder other than the shipped one")
     options = parser.parse_args()

@@ -60,8 +60,8 @@ class Task:
     """
 
     recipe: ClassVar[TrainingConfig] = TrainingConfig()
-    model: nn.Module
-    heads: nn.Module
+    model: Any
+    heads: Any
 
     def __init__(self, config: TrainingConfig):
         self.config = config
@@ -173,7 +173,7 @@ class Trainer:
             self.step += 1
             keep = min(config.mean_decay, self.step / (self.step + 10))
             with torch.no_grad():
-                torch._foreach_lerp_(self.mean, self.parameters, 1 - keep)
+                torch._foreach_lerp_(self.mean, list(self.parameters), 1 - keep)  # pyright: ignore
         return shown
 
     @contextmanager

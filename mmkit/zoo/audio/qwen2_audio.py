@@ -119,7 +119,7 @@ def make_model(tokenizer: Any, seed: int = 0) -> Any:
             "tie_word_embeddings": False,
         },
         audio_token_index=ids[AUDIO],
-        tie_word_embeddings=False,
+        tie_word_embeddings=False,  # pyright: ignore[reportCallIssue]
     )
     torch.manual_seed(seed)
     model = Qwen2AudioForConditionalGeneration(config)

@@ -55,7 +55,7 @@ class SpeechTask(Task):
     cache: folder of the generated clips.
     """
 
-    recipe = SpeechConfig()
+    recipe: SpeechConfig = SpeechConfig()
     config: SpeechConfig
 
     def __init__(self, config: SpeechConfig = recipe, cache: Path = CACHE):
@@ -143,7 +143,9 @@ class Qwen2AudioTask(SpeechTask):
 class WhisperTask(SpeechTask):
     """tiny-whisper, as the loop sees it."""
 
-    recipe = SpeechConfig(steps=1500, muon_rate=0.015, adam_rate=1.5e-3, steps_per_minute=100, traits=0.0)
+    recipe: SpeechConfig = SpeechConfig(
+        steps=1500, muon_rate=0.015, adam_rate=1.5e-3, steps_per_minute=100, traits=0.0
+    )
 
     def __init__(self, config: SpeechConfig = recipe, cache: Path = CACHE):
         tokenizer = whisper.make_tokenizer()

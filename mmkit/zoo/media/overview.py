@@ -15,6 +15,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import Rectangle
 
 from mmkit import plots, tokens
 from mmkit.audio import load_audio, log_mel
@@ -29,8 +30,8 @@ def main(folder: Path) -> None:
     seen = next(row for row in rows if row.get("images") == ["three_shapes.png"])
     heard = next(row for row in rows if row.get("audios") == ["three_one_four.wav"])
     figure, axes = plt.subplots(2, 2, figsize=(8.4, 4.0), dpi=110, height_ratios=(3, 1))
-    draw_picture(*axes[:, 0], folder / seen["images"][0], seen)
-    draw_clip(*axes[:, 1], folder / heard["audios"][0], heard)
+    draw_picture(axes[0, 0], axes[1, 0], folder / seen["images"][0], seen)
+    draw_clip(axes[0, 1], axes[1, 1], folder / heard["audios"][0], heard)
     figure.savefig(folder / "overview.png", metadata={"Software": None})
 
 
@@ -64,7 +65,7 @@ def draw_row(axes, count: int, kind: str, row: dict) -> None:
     words = len(row["text"].split()) + 1
     for place in range(count + words):
         colour = plots.COLOURS[kind if place < count else "text"]
-        axes.add_patch(plt.Rectangle((place + 0.1, 0), 0.8, 1, color=colour))
+        axes.add_patch(Rectangle((place + 0.1, 0), 0.8, 1, color=colour))
     axes.set(xlim=(0, count + words), ylim=(-3.2, 1))
     axes.axis("off")
     said = f"{count} tokens and “{row['text']}”\n→ {row['expected']}"

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def encode(
     buffer = io.BytesIO()
     # Without the exact flag FFmpeg writes its version into the file.
     with av.open(buffer, "w", format=container, container_options={"fflags": "+bitexact"}) as output:
-        stream = output.add_stream(codec, rate=fps, options={"threads": "1"} | (options or {}))
+        stream: Any = output.add_stream(codec, rate=fps, options={"threads": "1"} | (options or {}))
         stream.height, stream.width, stream.pix_fmt = *stored.shape[1:3], pixels
         if rotation:
             stream.set_display_rotation(rotation)
@@ -134,7 +135,7 @@ def course_videos() -> dict[str, bytes]:
     return {
         "index.mp4": encode(index_frames(300), fps=25, options=quality | {"g": "50"}),
         "circle.mp4": encode(circle_frames(24), fps=8, options=quality),
-        "bursts.mp4": encode(index_frames(60), times=bursts(60), options=quality | {"g": "20"}),
+        "bursts.mp4": encode(index_frames(60), times=bursts(60).tolist(), options=quality | {"g": "20"}),
         "sideways.mp4": encode(index_frames(20), fps=10, rotation=90, options=quality),
     }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -71,7 +72,8 @@ def sample_size(rng: random.Random) -> tuple[int, int]:
     if kind < 0.50:
         return 224, 224
     if kind < 0.65:
-        return (rng.randint(84, 224),) * 2
+        side = rng.randint(84, 224)
+        return side, side
     while True:
         width, height = rng.randint(84, 224), rng.randint(84, 224)
         if 0.5 <= width / height <= 2:
@@ -189,7 +191,7 @@ class BatchGenerator:
     def _see(self, pictures: list[np.ndarray], steps: int = 0) -> tuple[tuple, list[Placeholder]]:
         """Patches with their grid, and the place that each image (or clip of `steps` frame pairs) takes."""
         patches, grid = patchify(np.stack(pictures), 2 if steps else 1)
-        token = self.writer.video_token if steps else self.writer.image_token
+        token: Any = self.writer.video_token if steps else self.writer.image_token
         placeholder = Placeholder((max(1, steps), grid[0] // MERGE, grid[1] // MERGE), token)
         return (patches, grid), [placeholder] * (len(patches) // max(1, steps))
 

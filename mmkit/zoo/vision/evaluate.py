@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,10 +51,11 @@ def answer(forward: QwenForward, batch: Batch) -> list[tuple[str, bool]]:
     """For each question of a batch: its kind, and whether the model answers it exactly."""
     with torch.no_grad():
         features = [forward.vision(patches, grid) for patches, grid in batch.groups]
-        logits = forward(batch.items(features), batch.packed)
+        packed: Any = batch.packed  # there, since questions were asked
+        logits = forward(batch.items(features), packed)
     return [
         (batch.questions[row][branch][turn // 2].kind, good)  # turns alternate: question, answer
-        for (row, branch, turn), good in exact(logits, batch.packed).items()
+        for (row, branch, turn), good in exact(logits, packed).items()
     ]
 
 

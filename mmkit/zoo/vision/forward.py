@@ -18,12 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmkit.models.omni.towers import apply_rotary
+from mmkit.recipes import CLIP_MEAN, CLIP_STD
 from mmkit.zoo.packing import Packed, answer_logits
 from mmkit.zoo.vision.model import MAX_PIXELS, MIN_PIXELS
 
 PATCH, MERGE = 14, 2
-MEAN = torch.tensor((0.48145466, 0.4578275, 0.40821073)) * 255
-STD = torch.tensor((0.26862954, 0.26130258, 0.27577711)) * 255
+MEAN = torch.tensor(CLIP_MEAN) * 255
+STD = torch.tensor(CLIP_STD) * 255
 
 
 def resized(height: int, width: int) -> tuple[int, int]:

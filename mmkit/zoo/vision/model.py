@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmkit.zoo.worlds import charts, shapes
 from mmkit.zoo.worlds.shapes import COLORS, DIRECTIONS, NUMBER_WORDS, SHAPES, with_article
@@ -134,7 +134,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Qwen2VLFor
     import torch
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-    token_id = tokenizer.convert_tokens_to_ids
+    token_id: Any = tokenizer.convert_tokens_to_ids
     text = {
         "vocab_size": len(tokenizer), "hidden_size": 128, "intermediate_size": 256,
         "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,

@@ -72,7 +72,8 @@ def classes_of(examples: Sequence[Example]) -> Classes:
 def batch_of(examples: Sequence[Example], writer: Writer, classes: Classes) -> Batch:
     """Examples with pictures of one size as a batch: each question is a branch of its picture's row."""
     patches, grid = patchify(np.stack([example.picture for example in examples]))
-    placeholder = Placeholder((1, grid[0] // MERGE, grid[1] // MERGE), writer.image_token)
+    token: Any = writer.image_token
+    placeholder = Placeholder((1, grid[0] // MERGE, grid[1] // MERGE), token)
     prefix = writer.prefix([placeholder])
     rows = [
         Row(prefix, [writer.turns([(q.text, q.answer)]) for q in example.questions], [i])
@@ -142,7 +143,7 @@ class OwnTask(Task):
     def __init__(self, config: OwnConfig = recipe, world: World | None = None):
         super().__init__(config)
         if world is not None:
-            self.world = world
+            self.world = world  # pyright: ignore[reportAttributeAccessIssue]
         known = draw(self.world, "words", 500)  # for the vocabulary and the classes alone
         lines = [line for e in known for q in e.questions for line in (q.text, q.answer)]
         tokenizer = train_tokenizer([*lines, "user", "assistant", "system"])

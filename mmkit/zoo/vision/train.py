@@ -69,7 +69,8 @@ class DenseHeads(nn.Module):
     def __init__(self, hidden: int, classes: Mapping[str, Mapping[str, int]]):
         super().__init__()
         self.classes = classes
-        self.kinds = nn.ModuleDict({head: nn.Linear(hidden, 1 + len(names)) for head, names in classes.items()})
+        linears = {head: nn.Linear(hidden, 1 + len(names)) for head, names in classes.items()}
+        self.kinds: Any = nn.ModuleDict(linears)
         self.place = nn.Linear(hidden, 2)
 
     def forward(self, features: Tensor, grid: tuple[int, int], marks: Sequence[Sequence[Mark]]) -> Tensor:

@@ -128,7 +128,7 @@ def sample_ink(rng: random.Random, background: Background) -> RGB:
         elif kind < 0.75:
             rgb = sample_rgb(rng, rng.choice(tuple(COLORS)))
         else:
-            rgb = tuple(rng.randint(0, 255) for _ in range(3))
+            rgb = (rng.randint(0, 255), rng.randint(0, 255), rng.randint(0, 255))
         if visible(rgb, background, 40.0):
             return rgb
     return max(((0, 0, 0), (255, 255, 255)), key=lambda ink: abs(sum(ink) - sum(background.start)))

@@ -281,7 +281,13 @@ def sample_rgb(rng: random.Random, color: str) -> RGB:
     if rng.random() < 0.33:
         return rng.choice(PURE[color])
     hue, saturation, value = (rng.uniform(*span) for span in COLORS[color])
-    return tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value))
+    red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def any_rgb(rng: random.Random, low: int = 0, high: int = 255) -> RGB:
+    """Three numbers from low to high, each on its own."""
+    return rng.randint(low, high), rng.randint(low, high), rng.randint(low, high)
 
 
 def sample_background(rng: random.Random) -> Background:
@@ -292,16 +298,18 @@ def sample_background(rng: random.Random) -> Background:
     elif kind < 0.18:
         rgb = (0, 0, 0)
     elif kind < 0.45:
-        rgb = (rng.randint(0, 255),) * 3
+        grey = rng.randint(0, 255)
+        rgb = grey, grey, grey
     elif kind < 0.60:
-        rgb = tuple(rng.randint(190, 255) for _ in range(3))
+        rgb = any_rgb(rng, 190, 255)
     elif kind < 0.72:
-        rgb = tuple(rng.randint(0, 60) for _ in range(3))
+        rgb = any_rgb(rng, 0, 60)
     else:
-        rgb = tuple(rng.randint(0, 255) for _ in range(3))
+        rgb = any_rgb(rng)
     end = rgb
     if rng.random() < 0.25:
-        end = tuple(min(255, max(0, v + rng.randint(-50, 50))) for v in rgb)
+        red, green, blue = (min(255, max(0, v + rng.randint(-50, 50))) for v in rgb)
+        end = red, green, blue
     grain = rng.choice((0, 0, 0, 4, 10, 20))
     return Background(rgb, end, rng.uniform(0, 2 * math.pi), grain)
 
@@ -328,7 +336,7 @@ def _sample_shape(
         color = None
     outline = None
     if rng.random() < 0.12:
-        outline = rng.choice(((0, 0, 0), (255, 255, 255), tuple(v // 2 for v in rgb)))
+        outline = rng.choice(((0, 0, 0), (255, 255, 255), (rgb[0] // 2, rgb[1] // 2, rgb[2] // 2)))
     return Shape(rng.choice(SHAPES), name, x, y, r, rng.uniform(-0.2, 0.2), rgb, outline)
 
 
@@ -555,7 +563,7 @@ def ask(rng: random.Random, scene: Scene, kind: str, phrasing: int | None = None
         if not known:
             return None
         shape = rng.choice(known)
-        answer = place(shape, scene)
+        answer = place(shape, scene) or ""
         return _question(rng, kind, answer, phrasing, color=shape.color, shape=shape.kind)
     if kind == "count_color":
         present = rng.random() < 0.75 and shapes

@@ -53,7 +53,7 @@ _PITCH_TABLE = """
     steph 183  travis 97  victor 95  zac 315
 """
 _cells = _PITCH_TABLE.split()
-MEAN_PITCH = dict(zip(_cells[::2], map(float, _cells[1::2]), strict=True))
+MEAN_PITCH: dict[str, float] = dict(zip(_cells[::2], map(float, _cells[1::2]), strict=True))
 TEST_VOICES = (
     *("steph", "travis", "max", "belinda", "linda", "Denis"),
     *("Andy", "Michael", "shelby", "victor", "m8", "f5"),
