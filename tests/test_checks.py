@@ -167,8 +167,7 @@ def test_each_check_finds_a_wrong_formula(stem, monkeypatch):
     for at in sorted({lesson.check(wrong.check) for wrong in WRONG.get(stem, [])}):
         names = dict(shared)
         lesson.run(at, names)  # passes as it stands
-        if "engine" in names:
-            shared["engine"] = names["engine"]  # one engine for all
+        shared |= {name: names[name] for name in ("engine", "llm") if name in names}  # one engine for all
         for wrong in [each for each in WRONG.get(stem, []) if lesson.check(each.check) == at]:
             try:
                 lesson.spoiled(wrong).run(at, dict(shared))
