@@ -39,9 +39,9 @@ def learning(
     for axis, (picture, answer, good) in zip(right, said, strict=True):
         axis.imshow(picture)
         axis.set(xticks=[], yticks=[])
-        axis.set_xlabel(
-            answer.replace(" and ", "\nand ") or "(nothing)", color=GREEN if good else VERMILION, fontsize=9
-        )
+        shown = "".join(c if " " <= c <= "~" else "." for c in answer)[:36]  # at first it says anything
+        words = shown.replace(" and ", "\nand ") or "(nothing)"
+        axis.set_xlabel(words, color=GREEN if good else VERMILION, fontsize=9)
     figure.suptitle(title)
     plt.close(figure)
     return figure

@@ -84,8 +84,8 @@ class Task:
 
     def start(self, folder: Path) -> None:
         """Begin with the weights of a saved model instead of random ones; before a Trainer is made."""
-        model: Any = self.model
-        model.load_state_dict(type(model).from_pretrained(folder, dtype=torch.float32).state_dict())
+        saved = type(self.model).from_pretrained(folder, dtype=torch.float32)
+        self.model.load_state_dict(saved.state_dict())
 
     def before(self, step: int) -> None:
         """What happens to the weights before a step, rarely anything."""

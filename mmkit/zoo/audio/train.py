@@ -112,7 +112,7 @@ class SpeechTask(Task):
 class Qwen2AudioTask(SpeechTask):
     """tiny-qwen2-audio, as the loop sees it."""
 
-    def __init__(self, config: SpeechConfig = SpeechTask.recipe, cache: Path = CACHE):
+    def __init__(self, config: SpeechConfig = SpeechConfig(), cache: Path = CACHE):
         tokenizer = qwen2_audio.make_tokenizer()
         self.model: Any = qwen2_audio.make_model(tokenizer, config.seed)
         self.forward = Qwen2AudioForward(self.model, qwen2_audio.make_processor(tokenizer))
@@ -194,7 +194,7 @@ class WhisperTask(SpeechTask):
 class SpeechPairTask(Qwen2AudioTask):
     """tiny-qwen2-audio, and tiny-whisper's decoder listening to the same encoder."""
 
-    def __init__(self, config: SpeechConfig = SpeechTask.recipe, cache: Path = CACHE):
+    def __init__(self, config: SpeechConfig = SpeechConfig(), cache: Path = CACHE):
         super().__init__(config, cache)
         self.whisper = WhisperTask(config, cache)
         inner = self.whisper.model.model

@@ -89,7 +89,7 @@ def encode(
     frames: np.ndarray,
     *,
     fps: Fraction | int = 25,
-    times: Sequence[float] | None = None,
+    times: Sequence[float] | np.ndarray | None = None,
     container: str = "mp4",
     codec: str = "libx264",
     pixels: str = "yuv420p",

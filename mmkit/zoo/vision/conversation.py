@@ -10,7 +10,7 @@ Leaves out what the model is not trained for: tools, several images in one turn 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmkit.zoo.packing import Placeholder, Row
 from mmkit.zoo.vision.model import SYSTEM_PROMPTS
@@ -70,8 +70,8 @@ class Writer:
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self._tokenizer = tokenizer
         self._known: dict[str, list[int]] = {}
-        self.image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
-        self.video_token = tokenizer.convert_tokens_to_ids("<|video_pad|>")
+        self.image_token: Any = tokenizer.convert_tokens_to_ids("<|image_pad|>")
+        self.video_token: Any = tokenizer.convert_tokens_to_ids("<|video_pad|>")
 
     def encode(self, text: str) -> list[int]:
         ids = self._known.get(text)

@@ -49,6 +49,8 @@ GROUPS = {
 
 def answer(forward: QwenForward, batch: Batch) -> list[tuple[str, bool]]:
     """For each question of a batch: its kind, and whether the model answers it exactly."""
+    if batch.packed is None:
+        return []
     with torch.no_grad():
         features = [forward.vision(patches, grid) for patches, grid in batch.groups]
         packed: Any = batch.packed  # there, since questions were asked

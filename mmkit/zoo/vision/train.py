@@ -103,7 +103,7 @@ class DenseHeads(nn.Module):
         question already resembles what it asks for.  rows: (vocabulary, hidden), changed in place."""
         encode = tokenizer.convert_tokens_to_ids
         for head in heads:
-            directions = self.kinds[head].weight  # classes hidden
+            directions = self.kinds.get_submodule(head).get_parameter("weight")  # classes hidden
             for word, number in self.classes[head].items():
                 direction = 0.8 * F.normalize(directions[number], dim=0)
                 for token in (word, f"Ġ{word}", f"Ġ{shapes.plural(word)}"):
