@@ -154,14 +154,34 @@ class Engine:
         sample = MultiModalSample(question, tuple(images), tuple(audios), tuple(videos), system, tuple(history))
         return raised(next(self.answers([sample], lora=lora, **sampling)))
 
-    def transcribe(self, clip: Any, **sampling: Any) -> Answer:
-        """What is said in one clip, by a model that writes down what it hears (Whisper).  Raises a typed error.
+    def transcribe(self, clip: Any, *, seconds: float | None = None, **sampling: Any) -> Answer:
+        """What is said in one recording, by a model that writes down what it hears (Whisper).
 
-        clip: a path, bytes, a data: URL or mmkit.Clip; not longer than the model hears at once.
+        clip: a path, bytes, a data: URL or mmkit.Clip, of any length.  seconds: the longest piece; by default what
+        the model hears at once. A longer recording is cut where nobody speaks (audio.speech_pieces), asked in one
+        batch and joined by spaces; the confidence is then the product.  Raises the typed error of the first piece
+        that fails.
         """
-        if self.preprocessor.family.style != "encoder_decoder":
+        from mmkit.audio import Clip, load_audio, speech_pieces
+
+        family = self.preprocessor.family
+        if family.style != "encoder_decoder":
             raise InvalidArgument(f"{Path(self.model).name} answers questions; ask it what is said")
-        return self.ask("", audios=[clip], **sampling)
+        sound = load_audio(clip, **self.preprocessor.guard.options)
+        longest = seconds or family.recipes["audio"].seconds or sound.seconds
+        if sound.seconds <= longest:
+            return self.ask("", audios=[sound], **sampling)
+        spans = speech_pieces(sound.wave, sound.sample_rate, longest)
+        pieces = [Clip(sound.wave[start:stop], sound.sample_rate) for start, stop in spans]
+        samples = [MultiModalSample(audios=(piece,)) for piece in pieces]
+        answers = [raised(result) for result in self.answers(samples, **sampling)]
+        return Answer(
+            text=" ".join(answer.text for answer in answers if answer.text),
+            token_ids=tuple(token for answer in answers for token in answer.token_ids),
+            confidence=math.prod(answer.confidence for answer in answers),
+            prompt_tokens=sum(answer.prompt_tokens for answer in answers),
+            notes=(*sound.notes, f"{sound.seconds:.1f} s cut into {len(pieces)} pieces where nobody speaks"),
+        )
 
     def embed(self, texts: Iterable[str] = (), *, images: Iterable = ()) -> list[Any]:
         """One vector for each text, then one for each picture, by a model made for it (CLIP).

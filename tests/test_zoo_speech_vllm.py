@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mmkit import shipped
-from mmkit.audio import Clip
+from mmkit.audio import Clip, at_rate, load_audio
+from mmkit.errors import LimitExceeded, MediaError
 from mmkit.preprocessor import MultiModalSample
 from mmkit.zoo.audio.evaluate import held_out
 from mmkit.zoo.audio.whisper import PROMPT
@@ -57,10 +58,40 @@ def without_end(ids, end: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def transcripts(clips):
+def writer():
+    from mmkit.engine import Engine
+
     folder("tiny-whisper")
+    with Engine("tiny-whisper") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def transcripts(writer, clips):
     samples = [MultiModalSample("", audios=[Clip(wave, speech.SAMPLE_RATE)]) for wave, _ in clips]
-    return ask("tiny-whisper", samples)[0]
+    return writer.answer(samples, max_tokens=20)
+
+
+def test_a_recording_of_any_length_is_transcribed(writer):
+    """Three utterances with pauses, longer than the window: each is written down, in order."""
+    names = {"three_one_four.wav": "three one four", "seven_two_fast.ogg": "seven two", "stop.flac": "stop"}
+    pause = np.zeros(16_000, np.float32)
+    data = shipped.models_folder().parent
+    parts = [part for name in names for part in (pause, at_rate(load_audio(data / name), 16_000).wave)]
+    long = Clip(np.concatenate(parts), 16_000)
+    with pytest.raises(LimitExceeded):
+        writer.ask("", audios=[long])
+    answer = writer.transcribe(long, seconds=2)
+    assert answer.text == " ".join(names.values())
+    assert "cut into 3 pieces" in answer.notes[-1]
+    assert 0 < answer.confidence <= 1
+    silent = writer.transcribe(Clip(np.zeros(200_000, np.float32), 16_000))
+    assert (silent.text, silent.token_ids) == ("", ())
+
+
+def test_a_broken_recording_is_a_typed_error(writer):
+    with pytest.raises(MediaError):
+        writer.transcribe(b"RIFF....WAVE")
 
 
 def test_tiny_whisper_says_the_same_in_vllm(clips, transcripts):
