@@ -75,7 +75,7 @@ class AsyncEngine:
 
     async def __aexit__(self, *failure: object) -> None:
         llm, self._llm = self._llm, None
-        await asyncio.to_thread(llm.shutdown)
+        llm.shutdown()  # on the loop: while that ran on, it would take the engine's end for a failure
 
     async def ask(
         self,

@@ -261,7 +261,7 @@ class MultiModalPreprocessor:
 
     def _check_context(self, text: str, costs: list[ItemCost]) -> Cost:
         """The cost of a prompt.  Raises ContextOverflow with its table, where nothing is left for an answer."""
-        apart = self.family.style == "encoder_decoder"
+        apart = self.family.style in ("encoder_decoder", "dual_encoder")  # no item takes room beside the text
         words = self._count_words(text, [cost.modality for cost in costs])
         cost = Cost(words, tuple(costs), self.context, encoded_apart=apart)
         if cost.total >= self.context:
