@@ -129,7 +129,7 @@ class Answer:
     """What the model said.
 
     text: the answer.  token_ids: its tokens.  confidence: the probability the model gave to this answer, 0 to 1
-    (before structured output ruled anything out).  prompt_tokens: how long the expanded prompt was.
+    (with structured output: among what the form allows).  prompt_tokens: how long the expanded prompt was.
     notes: every repair made on the way in.  others: the second to the n-th answer, where n were asked for.
     """
 

@@ -200,6 +200,7 @@ def test_structured_output(engine):
     asked = "What color is the circle?"
     assert engine.ask(asked, images=image, choice=("blue", "red")).text == "red"
     assert engine.ask(asked, images=image, choice=("blue", "green")).text in ("blue", "green")
+    assert engine.ask(asked, images=image, choice=("blue",)).confidence > 0.99  # of what the form allows, it is all
     assert engine.ask(asked, images=image, regex="[a-z]{3}").text == "red"
     schema = {
         "type": "object",

@@ -63,6 +63,21 @@ def test_what_is_shown_runs(name, language, source, tmp_path):
         assert run(source, ROOT if name == "README" else ROOT / "notebooks", tmp_path) == []
 
 
+def printed_program(stem: str, first_line: str) -> str:
+    """The stored output of a lesson that is a program of its own."""
+    cells = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4).cells
+    texts = [output.get("text", "") for cell in cells for output in cell.get("outputs", [])]
+    (program,) = [text for text in texts if text.startswith(first_line)]
+    return program
+
+
+def test_the_program_that_09_prints_runs(tmp_path):
+    """09: vLLM started without mmkit, as a file beside the notebooks."""
+    program = printed_program("09_ask_about_pictures", "import os\n")
+    assert "mmkit" not in program
+    assert run(program + "\n# -> star\n", ROOT / "notebooks", tmp_path) == []
+
+
 def test_names_that_wait_are_shown():
     assert {name for name, _, _ in shown()} >= PENDING
 
