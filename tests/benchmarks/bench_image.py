@@ -65,7 +65,10 @@ def main() -> None:
     quick = "--quick" in sys.argv
     rounds = 5 if quick else 25
     qwen, clip = Qwen2VLImageProcessor(), CLIPImageProcessor()
-    edges = {"shortest_edge": QWEN2_VL_2B_INSTRUCT.resize.min_pixels, "longest_edge": QWEN2_VL_2B_INSTRUCT.resize.max_pixels}
+    edges = {
+        "shortest_edge": QWEN2_VL_2B_INSTRUCT.resize.min_pixels,
+        "longest_edge": QWEN2_VL_2B_INSTRUCT.resize.max_pixels,
+    }
     hub = Qwen2VLImageProcessor(size=edges)
 
     def with_pillow(processor: Callable, **options: object) -> Callable[[bytes], dict]:
