@@ -232,9 +232,7 @@ def close(shared: dict) -> None:
 
 
 # Lessons whose checks have no wrong formulas yet. Each name that goes makes the course harder to fool.
-PENDING = {"05_pipeline"} | {
-    "08_register_a_model",
-}
+PENDING = {"05_pipeline", "08_register_a_model", "15_train_a_tiny_model"}
 
 
 @pytest.mark.parametrize("stem", STEMS)
