@@ -43,6 +43,7 @@ from mmkit.errors import (
     TruncatedMedia,
     label,
 )
+from mmkit.isolation import isolated
 from mmkit.recipes import WHISPER, AudioRecipe
 
 BLOCK = 1 << 22  # samples decoded between two looks at the budget
@@ -216,7 +217,7 @@ def decode(blob: media.Blob, limits: media.Limits = media.LIMITS) -> tuple[np.nd
     elif blob.format == "mp3" or header.codec in ("vorbis", "opus") or _plain_flac(blob):
         channels, rate, declared, notes = _decode_soundfile(blob, limits)
     else:
-        channels, rate, declared, notes = _decode_av(blob, limits)
+        channels, rate, declared, notes = isolated(_decode_av, blob, limits)
     if channels.size == 0:
         raise EmptyMedia("0 samples; nothing to hear")
     if len(channels) < declared:

@@ -97,11 +97,13 @@ def answer(
     """
     from mmkit.client import Client
     from mmkit.engine import Engine
+    from mmkit.isolation import Isolation
     from mmkit.rows import answer_rows
 
     folder = root or source.resolve().parent
     with (
         source.open("rb"),
+        Isolation(),
         Client(server, root=folder) if server else Engine(model, root=folder, quiet=True) as engine,
     ):
         done = answer_rows(source, target, engine, max_tokens=max_tokens, fresh=fresh, progress=True)
@@ -141,6 +143,7 @@ def check(
 
     Example: mmkit check data/demo.jsonl --model tiny-omni
     """
+    from mmkit.isolation import Isolation
     from mmkit.rows import ItemJudge, dump, read_rows, validate_rows
 
     root = root or source.resolve().parent
@@ -155,9 +158,10 @@ def check(
             model, root=root, max_items=dict(limits.max_items), max_model_len=limits.max_model_len
         )
     rows = errors = 0
-    for found in validate_rows(read_rows(source), judge):
-        rows, errors = rows + 1, errors + ("error" in found)
-        typer.echo(dump(found) if as_json else judgement(found))
+    with Isolation():
+        for found in validate_rows(read_rows(source), judge):
+            rows, errors = rows + 1, errors + ("error" in found)
+            typer.echo(dump(found) if as_json else judgement(found))
     typer.echo(f"{rows} rows: {rows - errors} fit, {errors} errors", err=True)
     raise typer.Exit(1 if errors else 0)
 

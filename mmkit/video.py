@@ -37,6 +37,7 @@ from mmkit.errors import (
     label,
 )
 from mmkit.image import normalize, patchify, resize
+from mmkit.isolation import isolated
 from mmkit.media import LIMITS, Blob, Limits, read
 from mmkit.recipes import VideoRecipe
 from mmkit.sizes import smart_resize
@@ -142,7 +143,7 @@ def load_video(
         raise InvalidArgument("fps= and times= are for frames; a file states its own times", modality="video")
     blob = read(source, modality="video", root=root, limits=limits, fetch=fetch)
     try:
-        return _from_file(blob, choose, limits)
+        return isolated(_from_file, blob, (count, rate, indices, recipe), limits)
     except MmkitError as error:
         raise error.at(source=blob.label, modality="video") from error.cause
 
@@ -211,8 +212,9 @@ def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
     return _Survey(stream, packets, pts, by_pts, times, fps, notes)
 
 
-def _from_file(blob: Blob, choose: Choice, limits: Limits) -> Video:
-    """The chosen frames of a video file."""
+def _from_file(blob: Blob, choice: tuple[Any, Any, Any, Any], limits: Limits) -> Video:
+    """The frames of a video file that the arguments of `chooser` choose."""
+    choose = chooser(*choice)
     with _opened(blob, limits) as film:
         context, packets, pts, total = film.stream.codec_context, film.packets, film.pts, len(film.pts)
         wanted = _checked(choose(total, film.fps), total)
