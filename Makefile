@@ -18,7 +18,7 @@ help:
 	@echo "make notebooks  re-execute the notebooks and store them normalised      (NB=02_image.ipynb for one)"
 	@echo "make scores     measure the shipped models again"
 	@echo "make media      draw and speak the course's pictures, clips and videos again (needs espeak-ng)"
-	@echo "make fuzz       20,000 damaged files: none may crash, hang or be shortened in silence"
+	@echo "make fuzz       100,000 damaged files: none may crash, hang or be shortened in silence"
 	@echo "make bench      measure speed against the reference libraries"
 	@echo "make run-time-only   every verb in an environment of its own with the run-time dependencies alone"
 	@echo "make train      train the shipped models from nothing, into .cache/trained (hours)"

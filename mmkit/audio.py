@@ -280,8 +280,9 @@ def _decode_soundfile(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarra
     if blob.format == "flac":
         _check_lost_frames(channels, unread, header)
         return channels, rate, header.samples, ()
-    # libsndfile guesses the length of an MP3; media.read has counted its frames
-    return channels, rate, header.samples - MP3_DELAY if blob.format == "mp3" else frames, ()
+    # libsndfile guesses the length of an MP3 and leaves out what it cannot decode of an Ogg: media.read counts.
+    declared = header.samples * rate // header.sample_rate  # Opus counts at 48 kHz, whatever rate it is read at
+    return channels, rate, declared - MP3_DELAY if blob.format == "mp3" else max(declared, frames), ()
 
 
 def _check_lost_frames(channels: np.ndarray, unread: int, header: Header) -> None:
@@ -343,8 +344,10 @@ def _decode_av(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int,
         check_md5(channels >> (32 - blob.header.bits), blob.header)
         channels = channels.astype(np.float32) * np.float32(0.5**31)
     seconds, late = _without_gaps(spans)
-    end = stated if stated and not late else len(channels)  # what a codec adds at the end is not the sound's
-    return channels[:end], rate, min(round(seconds * rate), end) - CODEC_DELAY, (*notes, *late)
+    padded = 0 < stated < len(channels) <= stated + CODEC_DELAY and not late
+    end = stated if padded else len(channels)  # what a codec adds at the end is not the sound's
+    declared = blob.header.samples if exact else round(seconds * rate) - CODEC_DELAY
+    return channels[:end], rate, declared, (*notes, *late)
 
 
 def _without_gaps(spans: list[tuple[float, float]]) -> tuple[float, tuple[str, ...]]:

@@ -208,7 +208,9 @@ def _survey(container: Any, blob: Blob, limits: Limits) -> _Survey:
     empty, repeats = _empty_chunks(packets) if blob.format == "avi" else (0, ())
     declared = _declared(container, stream, packets, times, fps) - empty
     missing = _check_missing(len(pts), declared, "of {} declared frames")
-    notes = (*chosen, *missing, *repeats, *notes, *_shape_notes(stream))
+    hidden = sum(packet.is_discard for packet in packets)
+    cut = (f"{hidden} frames hidden by the file's edit list",) if hidden else ()
+    notes = (*chosen, *missing, *repeats, *cut, *notes, *_shape_notes(stream))
     return _Survey(stream, packets, pts, by_pts, times, fps, notes)
 
 

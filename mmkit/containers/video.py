@@ -253,6 +253,11 @@ def inspect_avi(data: bytes) -> Header:
             if kind == b"LIST" and data[start : start + 4] == b"hdrl" and data[start + 4 : start + 8] == b"avih":
                 micro, *_ = struct.unpack_from("<I", data, start + 12)
                 frames, width, height = (struct.unpack_from("<I", data, start + 12 + 4 * i)[0] for i in (4, 8, 9))
+                stream = data.find(b"strh", start, start + length)
+                while stream >= 0 and data[stream + 8 : stream + 12] != b"vids":
+                    stream = data.find(b"strh", stream + 4, start + length)
+                if stream >= 0:  # of all RIFFs of the file, where the main header counts the first one's
+                    frames = struct.unpack_from("<I", data, stream + 40)[0]
                 facts = {"width": width, "height": height, "frames": frames, "duration": frames * micro / 1e6}
         position = end + (end & 1)
     if not facts:
