@@ -8,8 +8,17 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import pytest
 from hypothesis import settings
 
 # No deadline for a single example: on a busy machine it fails where nothing is wrong.
 settings.register_profile("mmkit", deadline=None)
 settings.load_profile("mmkit")
+
+
+@pytest.fixture(autouse=True)
+def gradients():
+    """vLLM switches gradients off for the whole process; the next test may train."""
+    import torch
+
+    torch.set_grad_enabled(True)

@@ -192,3 +192,32 @@ def test_whom_left_padding_moves(family, padding_matters):
         alone = model(short).logits[0]
         padded = model(torch.tensor([[0, 0, 5, 6, 7]]), attention_mask=mask).logits[0, 2:]
     assert bool((alone - padded).abs().max() > 1e-4) is padding_matters
+
+
+# --- 08 register a model, 09 ask about pictures --------------------------------------------------------------
+
+
+def test_how_vllm_starts_its_second_process():
+    """08: by default a fork; a CPU build and the server always spawn."""
+    import inspect
+
+    from vllm import envs
+    from vllm.entrypoints.serve.utils import api_utils
+    from vllm.platforms import cpu
+    from vllm.utils import system_utils
+
+    source = Path(envs.__file__).read_text("utf-8")
+    assert 'VLLM_WORKER_MULTIPROC_METHOD: Literal["fork", "spawn"] = "fork"' in source
+    for module in (cpu, api_utils):
+        assert 'os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"' in inspect.getsource(module)
+    reasons = inspect.getsource(system_utils._maybe_force_spawn)
+    assert all(reason in reasons for reason in ("cuda_is_initialized", "is_in_ray_actor", "in_wsl"))
+
+
+def test_batch_invariance_has_its_name():
+    """09: VLLM_BATCH_INVARIANT=1, an NVIDIA GPU of compute capability 9.0 or newer."""
+    from vllm import envs
+
+    assert "VLLM_BATCH_INVARIANT" in envs.environment_variables
+    about = Path(envs.__file__).read_text("utf-8").split('    "VLLM_BATCH_INVARIANT": lambda')[0][-200:]
+    assert "compute capability >= 9.0" in about

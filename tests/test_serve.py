@@ -184,7 +184,8 @@ def test_500_requests_of_16_clients_some_hostile(omni):
     with Engine("tiny-omni", quiet=True) as engine:
         expected = engine.answer(good, max_tokens=8)
     with Client(omni.url) as client:
-        client.answer(good[:150], max_tokens=8)  # caches filled
+        with ThreadPoolExecutor(16) as threads:  # caches and the memory of 16 at once are filled
+            list(threads.map(lambda sample: client.answer([sample], max_tokens=8), good[:150]))
         before = resident(omni)
         jobs = [("good", n) for n in range(475)] + [("bad", n % len(HOSTILE)) for n in range(25)]
         rng.shuffle(jobs)

@@ -125,9 +125,9 @@ def test_the_shipped_model_finds_what_it_should(published):
 @pytest.mark.vllm
 def test_embeddings_equal_in_vllm(published):
     """Texts, pictures of many sizes, alone and mixed: the same vectors within 1e-5, and the same score."""
-    from mmkit.engine import suppress_output
+    from mmkit.engine import llvmlite_out_of_sight, suppress_output
 
-    with suppress_output():
+    with suppress_output(), llvmlite_out_of_sight():
         from vllm import LLM
 
         llm = LLM(
