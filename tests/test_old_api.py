@@ -167,4 +167,4 @@ def test_another_process_knows_a_plug_in_and_no_class_object(tmp_path):
     ModelRegistry.register_model("OnlyHere", OnlyHere)
     assert "OnlyHere" in ModelRegistry.get_supported_archs()
     run = subprocess.run([sys.executable, "-c", SPAWNED], cwd=tmp_path, capture_output=True, text=True)
-    assert run.stdout.splitlines()[-2:] == ["True False", "mmkit.models.omni.vllm_model"], run.stderr[-2000:]
+    assert run.stdout.splitlines()[-2:] == ["True False", "mmkit.models.omni.realtime"], run.stderr[-2000:]
