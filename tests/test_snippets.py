@@ -19,8 +19,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^[ >]*```(python|py)[ ]*\n(.*?)^[ >]*```", re.M | re.S)
 PROMISED = re.compile(r"# -> (.+?)\s*$", re.M)
-# Texts whose programs do not yet run as they stand. Each name that goes is a promise kept.
-PENDING: set[str] = set()
 
 
 def snippets(text: str) -> list[tuple[str, str]]:
@@ -56,7 +54,7 @@ def run(source: str, folder: Path, home: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("name", "language", "source"), [each for each in shown() if each[0] not in PENDING])
+@pytest.mark.parametrize(("name", "language", "source"), shown())
 def test_what_is_shown_runs(name, language, source, tmp_path):
     ast.parse(source)
     if language == "python":
@@ -76,10 +74,6 @@ def test_the_program_that_09_prints_runs(tmp_path):
     program = printed_program("09_ask_about_pictures", "import os\n")
     assert "mmkit" not in program
     assert run(program + "\n# -> star\n", ROOT / "notebooks", tmp_path) == []
-
-
-def test_names_that_wait_are_shown():
-    assert {name for name, _, _ in shown()} >= PENDING
 
 
 @pytest.mark.parametrize("source", ["import nothing_like_it", "print(1)  # -> 2", "raise SystemExit(3)"])
