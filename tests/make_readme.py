@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from mmkit import shipped
+from tests import accepted
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
@@ -128,7 +129,7 @@ def measured_rows() -> str:
 
 def filled(text: str) -> str:
     """README with its generated parts written anew; what lies between the marks is replaced."""
-    for mark, content in (("map", map_rows()), ("measured", measured_rows())):
+    for mark, content in (("map", map_rows()), ("measured", measured_rows()), ("accepted", accepted.table())):
         pattern = rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)"
         assert re.search(pattern, text, re.S), f"README lost its mark {mark}"
         text = re.sub(pattern, lambda found, new=content: found[1] + new + found[2], text, flags=re.S)
