@@ -118,8 +118,17 @@ def servers():
         alive = psutil.Process(server.process.pid).children(recursive=True) if server.process.poll() is None else []
         begun = time.monotonic()
         assert server.stop() == 0
+        while any(map(lives, alive)) and time.monotonic() - begun < 5:  # a killed process needs a moment to die
+            time.sleep(0.05)
         assert time.monotonic() - begun < 5
-        assert not [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        assert not list(filter(lives, alive))
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture(scope="module")
