@@ -301,7 +301,7 @@ def test_two_workers_of_a_data_loader_feed_generate_and_one_file_in_twenty_is_br
             ids = model.generate(**inputs, max_new_tokens=4, do_sample=False)
         return data.ready.tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
-    # Not forked: a child of a process whose torch has used its threads waits for them for ever.
+    # Not forked: vLLM makes torch.set_num_threads do nothing, and a forked worker waits for threads it has not.
     loader = torch.utils.data.DataLoader(
         data, batch_size=5, num_workers=2, collate_fn=together, multiprocessing_context="spawn"
     )

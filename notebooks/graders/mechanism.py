@@ -423,8 +423,8 @@ def _limit_worker() -> None:
         return
     import resource
 
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+    if "torch" in sys.modules:  # below torch.set_num_threads, which vLLM makes do nothing
+        sys.modules["torch"]._C.set_num_threads(1)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, hard))

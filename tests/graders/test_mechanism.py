@@ -320,3 +320,22 @@ def test_a_spoiled_progress_file_is_an_empty_one(spoiled):
     assert "upper" not in mechanism.solved()
     assert grader(upper, ("a",))(lambda s: s.upper())
     assert "upper" in mechanism.solved()
+
+
+def test_torch_works_in_a_worker_behind_vllm(monkeypatch):
+    """vLLM makes torch.set_num_threads do nothing: a forked child would wait for threads that it does not have."""
+    import graders
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.nn.functional.max_pool1d(torch.ones(64, 4096)[:, None], 4)  # the parent's threads have begun
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+
+    def pooled(mask, step):
+        frames = torch.from_numpy(mask).float()[:, None]
+        return torch.nn.functional.max_pool1d(frames, min(step, mask.shape[1]), step, ceil_mode=True)[:, 0].bool()
+
+    try:
+        assert graders.pooled_mask(pooled).passed
+    finally:
+        torch._C.set_num_threads(threads)
