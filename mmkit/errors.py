@@ -173,6 +173,10 @@ class PlaceholderMismatch(MediaError):
     """The prompt's placeholders do not fit the items: number, modality, order or shape."""
 
 
+class UuidMismatch(MediaError):
+    """A caller's own name for an item that names another content than before, or none yet."""
+
+
 class LimitExceeded(MediaError):
     """More items, or a more extreme shape, than the model or the caller allows."""
 

@@ -23,8 +23,10 @@ from mmkit.errors import (
     ModelNotFound,
     OutOfMemory,
     SourceNotFound,
+    UuidMismatch,
 )
 from mmkit.preprocessor import MultiModalSample
+from mmkit.uuids import Uuids
 
 pytestmark = pytest.mark.vllm
 COLOURS = {"red": (215, 40, 40), "green": (40, 165, 60), "blue": (45, 75, 215)}
@@ -69,6 +71,34 @@ def test_two_pictures_and_a_video(engine):
     pair = [picture("red"), picture("blue")]
     assert engine.ask("Which image has a red circle?", images=pair).text == "first"
     assert engine.ask("Which image has a red circle?", images=pair[::-1]).text == "second"
+
+
+def test_vllm_believes_a_name_and_mmkit_refuses_it(engine):
+    """The hazard of multi_modal_uuids: vLLM 0.32 answers about what a name named first; the guard refuses."""
+    from vllm import SamplingParams
+
+    names = Uuids()
+
+    def named(color: str) -> dict:
+        prompt = engine.preprocessor.to_prompt(MultiModalSample("What color is the circle?", (picture(color),)))
+        return prompt.for_vllm() | {"multi_modal_uuids": {"image": ["product-17"]}}
+
+    def said(prompt: dict) -> str:
+        (output,) = engine.llm.generate(prompt, SamplingParams(temperature=0, max_tokens=4), use_tqdm=False)
+        return output.outputs[0].text.strip()
+
+    assert [said(names.checked(named("red"))), said(named("green"))] == ["red", "red"]
+    with pytest.raises(UuidMismatch):
+        names.checked(named("green"))
+    known = named("red") | {"multi_modal_data": {"image": [None]}}
+    assert said(names.checked(known)) == "red"
+
+
+def test_a_file_that_changes_under_its_name_is_seen_anew(engine, tmp_path):
+    path = tmp_path / "product-17.png"
+    for color in ("red", "green", "blue"):
+        picture(color).save(path)
+        assert engine.ask("What color is the circle?", images=[path]).text == color
 
 
 def test_one_bad_sample_costs_one_result(engine, tmp_path):
