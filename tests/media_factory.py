@@ -224,16 +224,22 @@ def track(
 
 @cache
 def movie(
-    container: str = "mp4", codec: str = "libx264", frames: int = 40, pixel: str = "yuv420p", **options: str
+    container: str = "mp4",
+    codec: str = "libx264",
+    frames: int = 40,
+    pixel: str = "yuv420p",
+    size: tuple[int, int] = (96, 128),
+    **options: str,
 ) -> bytes:
-    """Texture that moves, 128 x 96 at 25 frames a second, with real differences between frames."""
+    """Texture that moves, (height, width) at 25 frames a second, with real differences between frames."""
     import av
 
-    coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    height, width = size
+    coarse = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     texture, packed = np.kron(coarse, np.ones((8, 8, 1), np.uint8)), io.BytesIO()
     with av.open(packed, "w", format={"mkv": "matroska"}.get(container, container)) as out:
         stream = out.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = 128, 96, pixel
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel
         for i in range(frames):
             moved = np.ascontiguousarray(np.roll(texture, (i, 2 * i), axis=(0, 1)))
             out.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
 
 from mmkit.audio import load_audio
 from mmkit.errors import CorruptMedia, DecodedTooLarge, EmptyMedia
-from mmkit.isolation import Isolation
+from mmkit.isolation import SHARES, Channel, Isolation
 from tests.dying_decoders import crashes, never_ends, refuses, wants_memory
 from tests.media_factory import movie, sound, track
 
@@ -27,6 +29,42 @@ def test_values_and_errors_cross_unchanged(isolation):
     with pytest.raises(EmptyMedia) as caught:
         isolation.run(refuses, b"")
     assert str(caught.value) == "item 3 (a.wav): nothing"
+
+
+def crossed(value, sender, receiver):
+    """What arrives of a value; sent by a thread, since a connection holds little until it is read."""
+    thread = threading.Thread(target=sender.send, args=(value,), daemon=True)
+    thread.start()
+    arrived = receiver.receive()
+    thread.join()
+    return arrived
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_values_cross_in_shared_memory_and_without_it(shares):
+    """Both ends of a channel in one process: arrays of any length and order, the memory used again."""
+    if shares and not SHARES:
+        pytest.skip("this system has no memory without a name (memfd_create)")
+    ends, random = Pipe(), np.random.default_rng(0)
+    handle = os.memfd_create("test") if shares else None
+    here, there = (Channel(end, handle if handle is None else os.dup(handle)) for end in ends)
+    for length in (0, 1, 63, 5_000, 20_000, 1_000, 20_001):
+        frames, wave = random.integers(0, 256, (length, 3), np.uint8), random.normal(size=length).astype(np.float32)
+        value = {
+            "frames": frames,
+            "wave": wave,
+            "turned": np.asfortranarray(frames),
+            "blob": bytes(length),
+            "n": length,
+        }
+        got = crossed(value, here, there)
+        assert all(np.array_equal(got[name], value[name]) for name in ("frames", "wave", "turned"))
+        assert (got["blob"], got["n"]) == (value["blob"], length)
+        kept = crossed(got["wave"], there, here)
+        got["frames"][:], kept[:] = 0, 0  # both may be changed
+        assert crossed(np.ones(100_000), there, here).sum() == 100_000  # the next value leaves the last one alone
+        assert not kept.any()
+    here.close(), there.close()
 
 
 @pytest.mark.parametrize(
