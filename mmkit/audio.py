@@ -328,7 +328,7 @@ def _decode_av(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int,
         rate = check_rate(context.sample_rate or 0, limits)
         stated = round(track.duration * base * rate) if track.duration else 0
         media.check_samples(stated, context.channels, rate, limits)
-        # Packed: PyAV reads behind the end of eight planes. It changes the number format only, not the rate.
+        # Packed: PyAV looks behind the last of eight planes. It changes the number format only, not the rate.
         packed = av.AudioResampler(format="s32" if exact else "flt")
         spans: list[tuple[float, float]] = []  # of each packet: seconds at which it begins, and that it lasts
         for packet in container.demux(track):
@@ -338,7 +338,7 @@ def _decode_av(blob: media.Blob, limits: media.Limits) -> tuple[np.ndarray, int,
                 width = frame.layout.nb_channels
                 decoded += frame.samples
                 media.check_samples(decoded, width, rate, limits)
-                if frame.format.name == "fltp" and width <= 8:  # AAC: packing would cost as much as decoding
+                if frame.format.name == "fltp" and width < 8:  # AAC: packing would cost as much as decoding
                     blocks.append(frame.to_ndarray().T)
                 else:
                     blocks += [block.to_ndarray().reshape(-1, width) for block in packed.resample(frame)]
