@@ -95,10 +95,12 @@ def answer(
 
     Example: mmkit answer data/demo.jsonl answers.jsonl
     """
+    from mmkit.answers import Sampling
     from mmkit.client import Client
     from mmkit.engine import Engine
     from mmkit.isolation import Isolation
     from mmkit.rows import answer_rows
+    from mmkit.scoring import write_settings
 
     folder = root or source.resolve().parent
     with (
@@ -107,10 +109,46 @@ def answer(
         Client(server, root=folder) if server else Engine(model, root=folder, quiet=True) as engine,
     ):
         done = answer_rows(source, target, engine, max_tokens=max_tokens, fresh=fresh, progress=True)
+        write_settings(target, engine.model, Sampling(max_tokens=max_tokens).arguments())
     rows, errors, kept = done
     earlier = f" ({kept} kept from an earlier run)" if kept else ""
     typer.echo(f"{rows} rows: {rows - errors} answers{earlier}, {errors} errors", err=True)
     raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def score(
+    source: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Answers of `mmkit answer`.")],
+    expected: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IN.jsonl", help="The rows that were asked, with `expected`; else in OUT.jsonl itself."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, with all labels and the settings.")
+    ] = False,
+) -> None:
+    """How right are the answers: exact match, word error rate, precision and recall, with 95 % intervals.
+
+    A row that failed counts as wrong.
+
+    Example: mmkit score answers.jsonl --expected data/demo.jsonl
+    """
+    from mmkit import scoring
+
+    found = scoring.score(scoring.read_outcomes(source, expected), seed)
+    made = scoring.read_settings(source)
+    if as_json:
+        settings = {"file": source.name, "sha256": scoring.sha256(source), "seed": seed, "made_by": made}
+        typer.echo(json.dumps(scoring.as_json(found, **settings), ensure_ascii=False, indent=1))
+    else:
+        known = (
+            f"{made['model']}, {json.dumps(made['sampling'])}" if made else "unknown: no settings, or changed since"
+        )
+        typer.echo(f"{'answers of':18} {known}\n{scoring.table(found)}")
+    raise typer.Exit(1 if found.errors else 0)
 
 
 @app.command()

@@ -30,6 +30,7 @@ VERBS = [
     (["ask", "What color is the circle?", "--image", PICTURE], 2, "vLLM is not installed"),
     (["answer", ROWS, "{folder}/out.jsonl"], 2, "vLLM is not installed"),
     (["answer", ROWS, "{folder}/out.jsonl", "--server", "http://127.0.0.1:9"], 2, "pip install openai"),
+    (["score", ROWS], 2, "has neither"),
     (["serve"], 2, "vLLM is not installed"),
     (["train", "no-such-recipe", "{folder}/model"], 2, "tiny-qwen2-vl"),
 ]
