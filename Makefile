@@ -35,7 +35,7 @@ ifeq ($(VLLM),none)
 endif
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --python $(BIN)/python -e . $(GROUPS)
+	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -e . $(GROUPS)
 	@touch $@
 
 demo: setup
@@ -76,7 +76,7 @@ fuzz: setup
 run-time-only:
 	$(PYTHON) -m venv .cache/run-time
 	.cache/run-time/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	VIRTUAL_ENV=$(CURDIR)/.cache/run-time UV_PYTHON_DOWNLOADS=never .cache/run-time/bin/uv pip install --quiet -e .
+	VIRTUAL_ENV=$(CURDIR)/.cache/run-time UV_PYTHON_DOWNLOADS=never .cache/run-time/bin/uv pip install --quiet --compile-bytecode -e .
 	.cache/run-time/bin/python -m tests.run_time_only
 
 train: setup

@@ -19,14 +19,13 @@ import math
 import os
 import statistics
 import string
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mmkit import ffmpeg, media
 from mmkit.containers import Header, read_wave
@@ -45,6 +44,9 @@ from mmkit.errors import (
 )
 from mmkit.isolation import isolated
 from mmkit.recipes import WHISPER, AudioRecipe
+
+if TYPE_CHECKING:  # imported by the functions that compute with it: reading a file needs none
+    from torch import Tensor
 
 BLOCK = 1 << 22  # samples decoded between two looks at the budget
 # Samples that a codec puts around the sound and a decoder may or may not take off again.
@@ -107,7 +109,7 @@ def load_audio(
         if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], (str, bytes)):
             source, sample_rate = source
             name = label(source)
-        if isinstance(source, (np.ndarray, Tensor)):
+        if isinstance(source, np.ndarray) or is_tensor(source):
             channels, notes = _from_array(source, layout)
             if sample_rate is None:
                 raise BadSampleRate("an array does not know its rate; pass sample_rate, for example 16000")
@@ -130,9 +132,19 @@ def load_audio(
         raise error.at(source=name, modality="audio") from error.cause
 
 
-def _from_array(array: np.ndarray | Tensor, layout: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
+def is_tensor(value: Any) -> TypeGuard[Tensor]:
+    """Is this torch's?  Where torch has not been imported, nothing is: and this does not import it.
+
+    >>> is_tensor(np.zeros(3))
+    False
+    """
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _from_array(array: Any, layout: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """(T, C) float32 from an array whose axes the caller named, by the dtype rule."""
-    values = array.detach().cpu().numpy() if isinstance(array, Tensor) else array
+    values: Any = array.detach().cpu().numpy() if is_tensor(array) else array
     if layout not in (None, "TC", "CT"):
         raise InvalidArgument(f'layout {layout!r}: use "TC" (time, channels) or "CT" (channels, time)')
     if values.ndim == 1:
@@ -508,6 +520,7 @@ def frame(wave: Tensor, length: int, hop: int) -> Tensor:
 
     wave: (T,), T >= length.  Returns (1 + (T - length) // hop, length).
 
+    >>> import torch
     >>> frame(torch.arange(6), length=4, hop=2)
     tensor([[0, 1, 2, 3],
             [2, 3, 4, 5]])
@@ -524,6 +537,8 @@ def hann_window(length: int) -> Tensor:
     >>> hann_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
+    import torch
+
     return torch.hann_window(length)
 
 
@@ -532,9 +547,12 @@ def pad_centre(wave: Tensor, n_fft: int) -> Tensor:
 
     wave: (T,), T > n_fft // 2.  Returns (T + 2 (n_fft // 2),).  The same as torch.stft(center=True).
 
+    >>> import torch
     >>> pad_centre(torch.tensor([1.0, 2.0, 3.0, 4.0]), n_fft=4)
     tensor([3., 2., 1., 2., 3., 4., 3., 2.])
     """
+    import torch
+
     half = n_fft // 2
     return torch.nn.functional.pad(wave[None], (half, half), mode="reflect")[0]
 
@@ -545,9 +563,12 @@ def spectrum(frames: Tensor) -> Tensor:
     frames: (n_frames, N) float32.  Returns (n_frames, N // 2 + 1) complex64; bin k stands for
     k * sample_rate / N Hz.
 
+    >>> import torch
     >>> spectrum(torch.ones(1, 4)).abs()
     tensor([[2., 1., 0.]])
     """
+    import torch
+
     return torch.fft.rfft(frames * hann_window(frames.shape[1]))
 
 
@@ -557,6 +578,7 @@ def stft(wave: Tensor, n_fft: int, hop: int) -> Tensor:
     wave: (T,) float32, T > n_fft // 2.  Returns (1 + T // hop, n_fft // 2 + 1) complex64; torch.stft gives the
     same with its axes swapped.
 
+    >>> import torch
     >>> stft(torch.ones(8), n_fft=4, hop=2).shape
     torch.Size([5, 3])
     """
@@ -568,6 +590,7 @@ def power(spectrum: Tensor) -> Tensor:
 
     spectrum: any shape, complex.  Returns the same shape, real.
 
+    >>> import torch
     >>> power(torch.tensor([3 + 4j]))
     tensor([25.])
     """
@@ -588,7 +611,9 @@ def hz_to_mel(hertz: Tensor | float, scale: str = "htk") -> Tensor:
     >>> [f"{hz_to_mel(1000.0, scale):.4f}" for scale in ("htk", "slaney")]
     ['999.9855', '15.0000']
     """
-    f = torch.as_tensor(hertz, dtype=None if isinstance(hertz, Tensor) else torch.float64)
+    import torch
+
+    f = torch.as_tensor(hertz, dtype=None if isinstance(hertz, torch.Tensor) else torch.float64)
     if scale == "htk":
         return 2595.0 * torch.log10(1.0 + f / 700.0)
     above = 15.0 + 27.0 / math.log(6.4) * torch.log(f.clamp(min=1000.0) / 1000.0)
@@ -603,7 +628,9 @@ def mel_to_hz(mels: Tensor | float, scale: str = "htk") -> Tensor:
     >>> f"{mel_to_hz(hz_to_mel(440.0)):.4f}", f"{mel_to_hz(15.0, 'slaney'):.4f}"
     ('440.0000', '1000.0000')
     """
-    m = torch.as_tensor(mels, dtype=None if isinstance(mels, Tensor) else torch.float64)
+    import torch
+
+    m = torch.as_tensor(mels, dtype=None if isinstance(mels, torch.Tensor) else torch.float64)
     if scale == "htk":
         return 700.0 * (10.0 ** (m / 2595.0) - 1.0)
     above = 1000.0 * torch.exp(math.log(6.4) / 27.0 * (m.clamp(min=15.0) - 15.0))
@@ -620,7 +647,7 @@ def mel_filter_bank(
     *,
     scale: str = "htk",
     norm: Literal["slaney"] | None = None,
-    dtype: torch.dtype = torch.float64,
+    dtype: Literal["float32", "float64"] = "float64",
 ) -> Tensor:
     """Triangles that are evenly spaced in mels: how much each frequency bin gives to each mel band.
 
@@ -634,10 +661,13 @@ def mel_filter_bank(
     >>> mel_filter_bank(400, 80, 16_000, scale="slaney", norm="slaney").shape
     torch.Size([201, 80])
     """
+    import torch
+
     top = sample_rate / 2 if f_max is None else f_max
     low, high = (hz_to_mel(float(f), scale).item() for f in (f_min, top))
-    edges = mel_to_hz(torch.linspace(low, high, n_mels + 2, dtype=dtype), scale)
-    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=dtype)
+    kind = getattr(torch, dtype)
+    edges = mel_to_hz(torch.linspace(low, high, n_mels + 2, dtype=kind), scale)
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=kind)
     slope = edges[None, :] - bins[:, None]  # n_bins, n_mels + 2
     width = edges.diff()
     rising, falling = -slope[:, :-2] / width[:-1], slope[:, 2:] / width[1:]
@@ -655,9 +685,12 @@ def compress(mel: Tensor, recipe: AudioRecipe) -> Tensor:
     mel: (n_mels, n_frames) power >= 0.  Returns the same shape.  With Whisper's numbers (log10, floor 1e-10,
     dynamic range 8, shift 4, divisor 4) the values span at most 2, and silence is exactly -1.5.
 
+    >>> import torch
     >>> compress(torch.zeros(1, 2), WHISPER)
     tensor([[-1.5000, -1.5000]])
     """
+    import torch
+
     if recipe.log is None:
         return mel
     log = _log(mel.clamp(min=recipe.floor), recipe.log)
@@ -685,6 +718,8 @@ def log_mel(wave: np.ndarray | Tensor, recipe: AudioRecipe = WHISPER) -> Tensor:
     >>> log_mel(np.zeros(16_000, np.float32)).shape, log_mel(np.zeros(16_000, np.float32)).unique()
     (torch.Size([80, 3000]), tensor([-1.5000]))
     """
+    import torch
+
     wave, silence, n_frames, heard = heard_frames(wave, recipe)
     padded = pad_centre(torch.nn.functional.pad(wave, (0, silence)), recipe.n_fft)
     frames = frame(padded, recipe.n_fft, recipe.hop)[:heard]
@@ -716,7 +751,7 @@ def filter_bank(recipe: AudioRecipe) -> Tensor:
     """The mel filter bank of a recipe: (n_bins, n_mels) float32."""
     return mel_filter_bank(
         recipe.n_fft, recipe.n_mels, recipe.sample_rate, recipe.f_min, recipe.f_max,
-        scale=recipe.mel_scale, norm=recipe.norm, dtype=getattr(torch, recipe.bank_dtype),
+        scale=recipe.mel_scale, norm=recipe.norm, dtype=recipe.bank_dtype,
     )  # fmt: skip
 
 
@@ -729,6 +764,8 @@ def features(clip: Clip, recipe: AudioRecipe = WHISPER) -> dict[str, Tensor]:
     >>> features(load_audio(np.ones(44_100, np.float32), sample_rate=44_100))["input_features"].shape
     torch.Size([1, 80, 3000])
     """
+    import torch
+
     wave = at_rate(clip, recipe.sample_rate).wave
     out = {"input_features": log_mel(wave, recipe)[None]}
     if recipe.tokens == "pooled":
@@ -740,7 +777,9 @@ def features(clip: Clip, recipe: AudioRecipe = WHISPER) -> dict[str, Tensor]:
 
 def _checked(wave: np.ndarray | Tensor) -> Tensor:
     """The wave as a float32 tensor, or a typed error."""
-    wave = wave if isinstance(wave, Tensor) else torch.as_tensor(np.ascontiguousarray(wave))
+    import torch
+
+    wave = wave if isinstance(wave, torch.Tensor) else torch.as_tensor(np.ascontiguousarray(wave))
     if wave.ndim != 1:
         raise BadEncoding(
             f"a wave of shape {tuple(wave.shape)}: log_mel takes one channel; see to_mono", modality="audio"

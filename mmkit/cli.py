@@ -61,15 +61,15 @@ def ask(
     """
     from mmkit.engine import Engine
 
-    with Engine(model, quiet=True) as engine:
-        answer = engine.ask(
-            question,
-            images=image or (),
-            audios=audio or (),
-            videos=video or (),
-            system=system,
-            max_tokens=max_tokens,
-        )
+    engine = Engine(model, quiet=True)  # never closed: the process ends with it, see run
+    answer = engine.ask(
+        question,
+        images=image or (),
+        audios=audio or (),
+        videos=video or (),
+        system=system,
+        max_tokens=max_tokens,
+    )
     for note in answer.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(answer.text)
@@ -324,7 +324,7 @@ def fail(message: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; every error that we know is one line."""
+    """Run the command line; every error that we know is one line.  Ends by SystemExit."""
     try:
         app()
     except MmkitError as error:
@@ -335,5 +335,17 @@ def main() -> None:
         fail("stopped")
 
 
+def run() -> None:
+    """The command as it is installed: main, and an end at once where an engine was started."""
+    try:
+        main()
+    except SystemExit as end:
+        if "mmkit.engine" not in sys.modules:
+            raise
+        from mmkit.engine import leave
+
+        leave(int(end.code or 0))
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -10,7 +10,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from mmkit.engine import Engine
+from mmkit.engine import Engine, leave
 from mmkit.errors import MmkitError
 from mmkit.rows import sample_of
 
@@ -40,7 +40,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        leave(main())
     except MmkitError as error:
         print(f"mmkit: {error.code}: {error}", file=sys.stderr)
-        sys.exit(2)
+        leave(2)

@@ -148,7 +148,7 @@ def test_filter_banks_equal_both_libraries(n_fft, n_mels, rate, scale, norm, ato
         warnings.simplefilter("ignore")  # both warn that narrow bands may fall between two bins
         theirs = torchaudio.functional.melscale_fbanks(bins, 0.0, top, n_mels, rate, norm, scale)
         hers = transformers_bank(bins, n_mels, 0.0, top, rate, norm, scale)
-    for dtype in (torch.float64, torch.float32):
+    for dtype in ("float64", "float32"):
         ours = audio.mel_filter_bank(n_fft, n_mels, rate, scale=scale, norm=norm, dtype=dtype)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
         torch.testing.assert_close(ours, torch.from_numpy(hers).float(), rtol=0, atol=atol)

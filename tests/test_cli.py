@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from mmkit.cli import app, main
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -92,3 +96,42 @@ def test_answer_with_only_bad_rows_needs_no_engine(mmkit, folder):
     out = [json.loads(line) for line in target.read_text().splitlines()]
     assert [row["id"] for row in out] == [1, 2, None]
     assert [row["error"]["type"] for row in out] == ["SourceNotFound", "SourceNotAllowed", "BadEncoding"]
+
+
+HEAVY = ("torch", "torchvision", "transformers", "vllm", "numba", "soundfile", "matplotlib")
+LOADED = f"""
+import sys
+from mmkit.cli import run
+try:
+    run()
+finally:
+    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["--help"], []),
+        (["--version"], []),
+        (["models"], []),
+        (["tokens", "data/harbour.jpg", "data/circle.flac", "data/beep.wav"], []),
+        (["check", "data/demo.jsonl"], ["soundfile"]),  # it decodes every item, and some are FLAC
+    ],
+)
+def test_a_verb_loads_what_it_needs_and_no_more(arguments, needed):
+    """Under a second, proved by what is not loaded: a fresh process, since clocks on shared machines lie."""
+    run = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.splitlines()[-1] == str(needed)
+
+
+def test_leaving_ends_at_once_unless_children_are_to_be_stopped():
+    """At once: what is registered for Python's end does not run. A child's parent ends in order, and says so."""
+    ending = "import atexit, subprocess, sys; from mmkit.engine import leave; atexit.register(print, 'in order');"
+    waits = "'-c', 'import sys; sys.stdin.read()'"
+    child = f"child = subprocess.Popen([sys.executable, {waits}], stdin=subprocess.PIPE);"
+    for begun, said in (("", "said\n"), (child, "said\nin order\n")):
+        code = f"{ending} {begun} print('said'); leave(3)"
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (run.returncode, run.stdout, run.stderr) == (3, said, "")
