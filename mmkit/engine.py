@@ -67,6 +67,7 @@ class Settings:
     enable_lora: bool = False  # accept adapters
     max_lora_rank: int = 16  # of an adapter
     workers: int = 2  # threads that make samples ready at once, with a processor each
+    resize_images: bool = False  # in those threads, not in vLLM's own: the same answers, for many large pictures
 
 
 class Engine:
@@ -297,6 +298,7 @@ def preprocessor_for(model: str | Path, settings: Settings, root: str | Path | N
         root=root,
         max_items=dict(settings.max_items),
         max_model_len=settings.max_model_len,
+        resize_images=settings.resize_images,
         trust_remote_code=settings.trust_remote_code,
     )
 

@@ -3,6 +3,7 @@
     source -> load -> Item (clean value, value for vLLM, key, cost)
     Item -> arguments of the model's processor
     Item -> content part of a server's message
+    picture Item -> at_model_size -> the same, resized already as the model's processor would do it
 
 Each class does these three things for one modality; whoever adds a modality writes such a class, and adds its
 counting to tokens.py. Leaves out embeddings that come in finished (embeddings.py).
@@ -13,14 +14,16 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from mmkit.errors import LimitExceeded
+from mmkit.errors import LimitExceeded, ModelError
 from mmkit.media import LIMITS, Limits, content_key, read
+from mmkit.recipes import ImageRecipe
 from mmkit.samples import Embedding, Item
-from mmkit.tokens import MIN_SECONDS, count_audio, count_image, count_video, heard_samples
+from mmkit.tokens import MIN_SECONDS, count_audio, count_image, count_video, heard_samples, seen_size
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,26 @@ class VideoModality:
 
 
 HANDLERS: dict[str, Modality] = {"image": ImageModality(), "audio": AudioModality(), "video": VideoModality()}
+
+
+def at_model_size(item: Item, recipe: Any) -> Item:
+    """A picture's item at the size in which the model sees it: its processor's own resize then changes no pixel.
+
+    The tensors are the same bit for bit; the work is done here, in the caller's thread.  As it was where the pixels
+    are the processor's own affair (tiles, an unknown family, LANCZOS), and where it would resize once more (a strip
+    as thin as the limits allow).
+    """
+    from PIL import Image
+
+    from mmkit.image import resize_to_recipe
+
+    with suppress(LimitExceeded, ModelError):
+        if isinstance(recipe, ImageRecipe):
+            height, width = seen_size(item.clean.height, item.clean.width, recipe)
+            if (height, width) == seen_size(height, width, recipe):
+                pixels = resize_to_recipe(item.clean, recipe)  # h w 3
+                return replace(item, value=Image.fromarray(pixels), nbytes=pixels.nbytes)
+    return item
 
 
 def arguments_of(items: Mapping[str, Sequence[Item]]) -> dict[str, Any]:

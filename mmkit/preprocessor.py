@@ -29,7 +29,7 @@ from mmkit.errors import ContextOverflow, InvalidArgument, LimitExceeded, MmkitE
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Limits, read
 from mmkit.messages import chat_messages, render
-from mmkit.modalities import HANDLERS, Guard, arguments_of, has_header
+from mmkit.modalities import HANDLERS, Guard, arguments_of, at_model_size, has_header
 from mmkit.processors import (
     expand_ids,
     items_are_apart,
@@ -51,6 +51,8 @@ class MultiModalPreprocessor:
     prompt and answer together (default: what the model was made for).  fetch: URL -> bytes, for URL sources.
     processor_kwargs: passed on to the model's processor, in vLLM too, for example {"min_pixels": ...}.
     cache: keeps features by content, see batch.FeatureCache.
+    resize_images: hand pictures over at the model's own size (modalities.at_model_size): the same tensors, and the
+    resize is done by the thread that calls, not by the engine's; to a server smaller pictures travel.
     Raises ModelNotFound.
     """
 
@@ -65,6 +67,7 @@ class MultiModalPreprocessor:
         fetch: Callable[[str], bytes] | None = None,
         processor_kwargs: dict[str, Any] | None = None,
         cache: Any = None,
+        resize_images: bool = False,
         trust_remote_code: bool = False,
     ):
         self.model = shipped.resolve(model)
@@ -78,6 +81,7 @@ class MultiModalPreprocessor:
         own = {m: min(number, allowed.get(m, number)) for m, number in family.limits.items()}
         self.max_items = {**allowed, **own}
         self.cache = cache
+        self.resize_images = resize_images
         self._copies: list[MultiModalPreprocessor] = []
 
     # ------------------------------------------------------------------------------------ the four results
@@ -167,7 +171,10 @@ class MultiModalPreprocessor:
             if isinstance(source, Embedding):
                 item = load_embedding(modality, source, self.family)
             else:
-                item = HANDLERS[modality].load(source, self.family.recipes.get(modality), self.guard)
+                recipe = self.family.recipes.get(modality)
+                item = HANDLERS[modality].load(source, recipe, self.guard)
+                if self.resize_images and modality == "image":
+                    item = at_model_size(item, recipe)
             return replace(item, cost=replace(item.cost, index=index))
 
     def features(self, item: Item) -> dict[str, Any]:

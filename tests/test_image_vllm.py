@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mmkit.image import features
+from mmkit.modalities import HANDLERS, Guard, at_model_size
 from mmkit.recipes import recipe_for
 from mmkit.sizes import SmartResize
 from mmkit.tokens import image_tokens
@@ -65,6 +66,21 @@ def test_byte_features_and_expanded_prompts_equal_vllm_on_300_sizes(vllm, folder
         assert torch.equal(ours["pixel_values"], theirs["pixel_values"]), (height, width)
         assert ours["image_grid_thw"][0].tolist() == theirs["image_grid_thw"].tolist()
         assert out["prompt_token_ids"].count(pad) == image_tokens(height, width, recipe), (height, width)
+
+
+def test_a_picture_at_the_models_own_size_gives_the_same_prompt_and_bits(vllm, folder):
+    """What MultiModalPreprocessor(resize_images=True) hands over: vLLM's own resize changes nothing."""
+    recipe = recipe_for(folder)
+    for number, size in enumerate([(2, 300), (31, 44), (1500, 2000), (28, 56), *random_sizes(20, 1500, seed=4)]):
+        pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
+        item = HANDLERS["image"].load(Image.fromarray(pixels), recipe, Guard())
+        whole, sized = (
+            vllm(PROMPT, mm_items=vllm.info.parse_mm_data({"image": [i.value]}))
+            for i in (item, at_model_size(item, recipe))
+        )
+        assert whole["prompt_token_ids"] == sized["prompt_token_ids"]
+        theirs, ours = (out["mm_kwargs"]["image"][0]["pixel_values"].data for out in (whole, sized))
+        assert torch.equal(theirs, ours), size
 
 
 @pytest.mark.parametrize("limits", [None, (3136, 12_845_056), (50_000, 60_000), (784, 784)])

@@ -8,7 +8,10 @@ import io
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from PIL import Image
+from transformers import CLIPImageProcessor, Qwen2VLImageProcessor, SiglipImageProcessor
 
 from mmkit.audio import load_audio
 from mmkit.errors import (
@@ -24,7 +27,9 @@ from mmkit.errors import (
     SourceNotAllowed,
 )
 from mmkit.image import load_image
+from mmkit.modalities import HANDLERS, Guard, at_model_size
 from mmkit.preprocessor import Embedding, MultiModalPreprocessor, MultiModalSample
+from mmkit.recipes import CLIP, QWEN2_VL, SIGLIP, recipe_for
 from mmkit.text import clean_text
 from mmkit.video import load_video
 from tests.media_factory import film, picture, pixels, sound, tone
@@ -49,6 +54,52 @@ def whisper():
 
 def other(height: int, width: int) -> Image.Image:
     return Image.fromarray(pixels(height, width))
+
+
+# ------------------------------------------------------------------------- pictures at the model's own size
+
+SIZED = {
+    "qwen2-vl": (QWEN2_VL, Qwen2VLImageProcessor()),
+    "clip": (CLIP, CLIPImageProcessor()),
+    "siglip": (SIGLIP, SiglipImageProcessor()),
+}
+STRIPS = [(1, 1), (1, 200), (200, 1), (5600, 28), (28, 5500), (27, 3000), (1400, 1400), (56, 56)]
+
+
+@pytest.mark.parametrize("family", SIZED)
+@given(size=st.tuples(st.integers(1, 700), st.integers(1, 700)) | st.sampled_from(STRIPS), seed=st.integers(0, 99))
+def test_resized_here_or_by_the_processor_is_the_same_bit_for_bit(family, size, seed):
+    recipe, processor = SIZED[family]
+    drawn = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    try:
+        item = HANDLERS["image"].load(Image.fromarray(drawn), recipe, Guard())
+    except LimitExceeded:
+        assume(False)
+    sized = at_model_size(item, recipe)
+    theirs, ours = (processor(i.value, return_tensors="pt")["pixel_values"] for i in (item, sized))
+    assert torch.equal(theirs, ours)
+    assert (sized.key, sized.cost) == (item.key, item.cost)
+    assert sized.nbytes == np.asarray(sized.value).nbytes
+
+
+def test_pictures_are_handed_over_at_the_models_size_if_asked():
+    plain, sized = (MultiModalPreprocessor("tiny-qwen2-vl", resize_images=wanted) for wanted in (False, True))
+    sample = MultiModalSample(QUESTION, images=[other(900, 1300), other(30, 40)])
+    before, after = plain.to_prompt(sample), sized.to_prompt(sample)
+    assert [image.size for image in before.items["image"]] == [(1300, 900), (40, 30)]
+    seen = [cost.size for cost in after.cost.items]
+    assert [image.size[::-1] for image in after.items["image"]] == seen
+    assert (after.text, after.cost, after.uuids) == (before.text, before.cost, before.uuids)
+    assert after.nbytes == sum(3 * height * width for height, width in seen)
+    first, second = (preprocessor.preprocess(sample) for preprocessor in (plain, sized))
+    assert torch.equal(first["image"]["pixel_values"], second["image"]["pixel_values"])
+    assert torch.equal(first["text"]["input_ids"], second["text"]["input_ids"])
+
+
+def test_tiles_and_unknown_families_are_left_to_their_processor():
+    item = HANDLERS["image"].load(pixels(900, 1300), None, Guard())
+    assert at_model_size(item, None) is item
+    assert at_model_size(item, recipe_for("internvl")) is item
 
 
 # ------------------------------------------------------------------------------------------------ tensors
