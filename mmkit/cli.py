@@ -286,6 +286,34 @@ def train(
     typer.echo(show(run(task, out, progress=True)))
 
 
+@app.command()
+def compat(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Python files, notebooks, folders of them.")
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a use, then one a file not read.")
+    ] = False,
+) -> None:
+    """Old multimodal APIs of vLLM and its friends in your code, with the modern form; nothing is run.
+
+    Exit code 1 where something was found, 2 where a file could not be read (the others were).
+
+    Example: mmkit compat src notebooks
+    """
+    from mmkit.compat import scan_paths
+
+    report = scan_paths(paths)
+    for use in report.uses:
+        rule = use.rule
+        line = f"{use.where}: {rule.old} ({rule.release}: {rule.fate}); now: {rule.now}"
+        typer.echo(json.dumps(use.as_row()) if as_json else line)
+    for error in report.errors:
+        typer.echo(json.dumps({"error": error.as_row()}) if as_json else f"BAD   {error}")
+    typer.echo(f"{report.files} files: {len(report.uses)} old uses, {len(report.errors)} unreadable", err=True)
+    raise typer.Exit(2 if report.errors else 1 if report.uses else 0)
+
+
 @app.command("new-model")
 def new_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the package and the model, such as bird_ear.")],
