@@ -43,6 +43,10 @@ def options(
 
 
 Model = Annotated[str, typer.Option(help="A shipped name (see `mmkit models`), a folder, or a hub name.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="ROWS", help="A .jsonl, .parquet or .tar file, or a folder of these or of media.")
+]
+Text = Annotated[str, typer.Option(help="The question of a row that has no text.")]
 
 
 @app.command()
@@ -77,12 +81,13 @@ def ask(
 
 @app.command()
 def answer(
-    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows: id, text, images, audios, videos.")],
+    source: Source,
     target: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="One row out for each row in, in order.")],
     model: Model = shipped.DEFAULT_MODEL,
     root: Annotated[
-        Path | None, typer.Option(help="Read files below this folder, not only below IN.jsonl's.")
+        Path | None, typer.Option(help="Read files below this folder, not only below the rows' own.")
     ] = None,
+    text: Text = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 64,
     fresh: Annotated[bool, typer.Option("--fresh", help="Answer every row anew; keep nothing.")] = False,
     server: Annotated[
@@ -101,19 +106,18 @@ def answer(
     from mmkit.isolation import Isolation
     from mmkit.rows import answer_rows
     from mmkit.scoring import write_settings
+    from mmkit.sources import folder_of
 
-    folder = root or source.resolve().parent
+    folder = root or folder_of(source)
     with (
-        source.open("rb"),
         Isolation(),
         Client(server, root=folder) if server else Engine(model, root=folder, quiet=True) as engine,
     ):
-        done = answer_rows(source, target, engine, max_tokens=max_tokens, fresh=fresh, progress=True)
+        done = answer_rows(source, target, engine, text=text, max_tokens=max_tokens, fresh=fresh, progress=True)
         write_settings(target, engine.model, Sampling(max_tokens=max_tokens).arguments())
-    rows, errors, kept = done
-    earlier = f" ({kept} kept from an earlier run)" if kept else ""
-    typer.echo(f"{rows} rows: {rows - errors} answers{earlier}, {errors} errors", err=True)
-    raise typer.Exit(1 if errors else 0)
+    earlier = f" ({done.kept} kept from an earlier run)" if done.kept else ""
+    typer.echo(f"{done.rows} rows: {done.rows - done.errors} answers{earlier}, {done.errors} errors", err=True)
+    raise typer.Exit(1 if done.errors else 0)
 
 
 @app.command()
@@ -170,11 +174,12 @@ def serve(
 
 @app.command()
 def check(
-    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="Rows: id, text, images, audios, videos.")],
+    source: Source,
     model: Annotated[str | None, typer.Option(help="Also count tokens for this model.")] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Read files below this folder, not only below IN.jsonl's.")
+        Path | None, typer.Option(help="Read files below this folder, not only below the rows' own.")
     ] = None,
+    text: Text = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
 ) -> None:
     """Judge the rows that `answer` would take, without an engine: notes, errors, token cost.
@@ -182,9 +187,10 @@ def check(
     Example: mmkit check data/demo.jsonl --model tiny-omni
     """
     from mmkit.isolation import Isolation
-    from mmkit.rows import ItemJudge, dump, read_rows, validate_rows
+    from mmkit.rows import ItemJudge, dump, validate_rows
+    from mmkit.sources import folder_of, read_rows
 
-    root = root or source.resolve().parent
+    root = root or folder_of(source)
     if model is None:
         judge = ItemJudge(root)
     else:
@@ -197,7 +203,7 @@ def check(
         )
     rows = errors = 0
     with Isolation():
-        for found in validate_rows(read_rows(source), judge):
+        for found in validate_rows(read_rows(source, text=text), judge):
             rows, errors = rows + 1, errors + ("error" in found)
             typer.echo(dump(found) if as_json else judgement(found))
     typer.echo(f"{rows} rows: {rows - errors} fit, {errors} errors", err=True)

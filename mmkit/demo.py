@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmkit.engine import Engine, leave
 from mmkit.errors import MmkitError
-from mmkit.rows import sample_of
+from mmkit.sources import sample_of
 
 ROWS = Path(__file__).parents[1] / "data" / "demo.jsonl"
 

@@ -1,13 +1,12 @@
 """Rows: samples in and results out, one JSON object a line.
 
-    {"id": ..., "text": ..., "images": [...], "audios": [...], "videos": [...]}  ->  MultiModalSample
     Answer | MmkitError  ->  {"id": ..., "answer": ...} | {"id": ..., "error": {"type": ..., "message": ...}}
 
-    read_rows -> validate_rows   `mmkit check`: notes, typed errors and tokens, without an engine
-    read_rows -> answer_rows     `mmkit answer`: answers, kept in a journal, from which a killed run resumes
+    sources.read_rows -> validate_rows   `mmkit check`: notes, typed errors and tokens, without an engine
+    sources.read_rows -> answer_rows     `mmkit answer`: answers, kept in a journal, from which a killed run resumes
 
-Read by the standard json module, one line at a time: a file of any length fits in memory. A bad row is a row with
-an error, never the end of the run. Leaves out other formats (CSV, Parquet).
+One row is held at a time, so that a source of any length fits in memory. Leaves out reading (sources.py), and many
+machines (scale).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,95 +23,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mmkit.batch import in_threads, map_ordered
-from mmkit.errors import BadEncoding, MmkitError, SourceNotAllowed, SourceTooLarge
+from mmkit.errors import MmkitError, SourceNotAllowed
 from mmkit.media import is_url
 from mmkit.preprocessor import MultiModalPreprocessor
 from mmkit.samples import MultiModalSample
+from mmkit.sources import Row, count_rows, read_rows
 from mmkit.text import clean_text
-
-FIELDS = {"images": "image", "audios": "audio", "videos": "video"}
-MISTAKEN = {"image": "images", "audio": "audios", "video": "videos", "question": "text", "prompt": "text"}
-MAX_LINE = 512 << 20  # bytes: room for a few media files as data: URLs
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the input: its id (None where the line has none), and a sample or an error."""
-
-    id: Any
-    sample: MultiModalSample | MmkitError
-
-
-# ---------------------------------------------------------------------------------------------- reading
-
-
-def read_rows(path: str | os.PathLike) -> Iterator[Row]:
-    """The rows of a JSONL file, in order.  Raises OSError where the file itself cannot be read."""
-    folder = Path(path).resolve().parent
-    seen = set()
-    with open(path, "rb") as file:
-        for number, line in enumerate(_lines(file), 1):
-            if not line.strip():
-                continue
-            row = read_row(line, number, folder)
-            key = json.dumps(row.id, sort_keys=True)
-            if row.id is not None and key in seen:
-                row = Row(row.id, BadEncoding(f"line {number}: id {key[:60]} was used before; ids are unique"))
-            seen.add(key)
-            yield row
-
-
-def _lines(file: Any) -> Iterator[bytes]:
-    """The lines of a file; of one that is longer than any row only the beginning, so that memory stays bounded."""
-    while line := file.readline(MAX_LINE + 1):
-        rest = line
-        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_LINE + 1)
-        yield line
-
-
-def read_row(line: bytes, number: int, folder: Path) -> Row:
-    """One line as a row; paths resolve against `folder`."""
-    if len(line) > MAX_LINE:
-        return Row(None, SourceTooLarge(f"line {number} is longer than {MAX_LINE:,} bytes; name files instead"))
-    try:
-        fields = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        return Row(None, BadEncoding(f"line {number} is not JSON: {reason(error)}", cause=error))
-    if not isinstance(fields, dict):
-        return Row(None, BadEncoding(f"line {number} is a JSON {type(fields).__name__}, not an object"))
-    try:
-        return Row(fields.get("id"), sample_of(fields, folder))
-    except MmkitError as error:
-        return Row(fields.get("id"), error)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def sample_of(fields: dict, folder: Path) -> MultiModalSample:
-    """The sample of a row's fields.  Raises BadEncoding where a field is not what it should be."""
-    for wrong, right in MISTAKEN.items():
-        if wrong in fields:
-            raise BadEncoding(f'"{wrong}" is not a field of a row; it is "{right}"')
-    text = fields.get("text", "")
-    if not isinstance(text, str):
-        raise BadEncoding(f"text is a {type(text).__name__}, not a string", modality="text")
-    clean_text(text, max_characters=len(text))  # half characters are told here, with the row's id
-    items = {}
-    for name, modality in FIELDS.items():
-        sources = fields.get(name, [])
-        if not isinstance(sources, list) or not all(isinstance(s, str) for s in sources):
-            raise BadEncoding(f"{name} is not a list of strings", modality=modality)
-        items[name] = tuple(s if not s or is_url(s) else str(folder / s) for s in sources)
-    return MultiModalSample(text=text, **items)
-
-
-def reason(error: Exception) -> str:
-    """What the json module says, without the payload."""
-    return str(getattr(error, "msg", None) or type(error).__name__)
-
 
 # ---------------------------------------------------------------------------------------------- writing
 
@@ -119,6 +36,7 @@ def reason(error: Exception) -> str:
 def result_row(id: Any, result: Any) -> dict[str, Any]:
     """The output row of one result: an Answer or a typed error.
 
+    >>> from mmkit.errors import BadEncoding
     >>> result_row(7, BadEncoding("line 7 is not JSON"))
     {'id': 7, 'error': {'type': 'BadEncoding', 'message': 'line 7 is not JSON'}}
     """
@@ -217,54 +135,77 @@ class ItemJudge:
 # -------------------------------------------------------------------------------------------- answering
 
 
-def answer_rows(
-    source: Path, target: Path, engine: Any, *, max_tokens: int = 64, fresh: bool = False, progress: bool = False
-) -> tuple[int, int, int]:
-    """Answer the rows of a file into another; returns (rows, errors, rows kept from an earlier run).
+@dataclass
+class Counts:
+    """How many rows a run has seen: all, with an error, and kept from an earlier run."""
 
+    rows: int = 0
+    errors: int = 0
+    kept: int = 0
+
+
+class Kept(MmkitError):
+    """An answer of an earlier run on its way through an engine, which hands errors back in their places."""
+
+
+def answer_rows(
+    source: Any,
+    target: Path,
+    engine: Any,
+    *,
+    text: str = "",
+    max_tokens: int = 64,
+    fresh: bool = False,
+    progress: bool = False,
+) -> Counts:
+    """Answer the rows of a source (see sources.py) into a JSONL file.
+
+    engine: an Engine, a Client, or whatever has their `answers` and `model`.  text: the question of a row without.
     Each answer goes to a journal beside the target as soon as it is there. A run that was killed, even by
     kill -9, resumes from the journal: rows that were answered by the same model, with the same content, are kept;
-    error rows are tried again. The target itself is written at the end, whole and in order.
+    error rows are tried again. The target itself appears at the end, whole and in order.
     Raises SourceNotAllowed where source and target are one file, or another run writes the same target.
     """
-    if target.exists() and os.path.samefile(source, target):
-        raise SourceNotAllowed("the rows would be overwritten by their answers; name another file")
-    lines: list[str] = []
-    waiting: deque[tuple[int, str, Any]] = deque()
-    errors = kept = 0
-    with Journal(target.with_name(target.name + ".journal"), fresh=fresh) as journal:
+    check_target(source, target)
+    counts = Counts()
+    with Journal(journal_of(target), fresh=fresh) as journal:
         model = model_signature(engine.model)
+        waiting: deque[tuple[str, Any]] = deque()
 
         def pending() -> Iterator[MultiModalSample | MmkitError]:
-            nonlocal kept
-            for row in read_rows(source):
+            for row in read_rows(source, text=text):
                 key = row_key(row, model, max_tokens)
-                found = journal.get(key)
-                lines.append(found or "")
-                if found:
-                    kept += 1
-                    continue
-                waiting.append((len(lines) - 1, key, row.id))
-                yield row.sample
+                waiting.append((key, row.id))
+                yield Kept("done") if key in journal else row.sample
 
-        results = engine.answers(pending(), max_tokens=max_tokens)
-        for result in _with_bar(results, source) if progress else results:
-            position, key, id = waiting.popleft()
-            lines[position] = dump(result_row(id, result))
-            if isinstance(result, MmkitError):
-                errors += 1
-            else:
-                journal.add(key, lines[position])
-        write_whole(target, lines)
-    return len(lines), errors, kept
+        def lines() -> Iterator[str]:
+            results = engine.answers(pending(), max_tokens=max_tokens)
+            for result in with_bar(results, source) if progress else results:
+                key, id = waiting.popleft()
+                line = None if isinstance(result, Kept) else dump(result_row(id, result))
+                yield journal.settle(key, line, isinstance(result, MmkitError), counts)
+
+        write_whole(target, lines())
+    return counts
 
 
-def _with_bar(results: Iterator[Any], source: Path) -> Iterator[Any]:
+def check_target(source: Any, target: Path) -> None:
+    """Raise SourceNotAllowed where the answers would overwrite the rows."""
+    named = isinstance(source, (str, os.PathLike))
+    if named and os.path.exists(source) and target.exists() and os.path.samefile(source, target):
+        raise SourceNotAllowed("the rows would be overwritten by their answers; name another file")
+
+
+def journal_of(target: Path) -> Path:
+    """Where the answers of a target are kept until it is whole."""
+    return target.with_name(target.name + ".journal")
+
+
+def with_bar(results: Iterable[Any], source: Any) -> Iterator[Any]:
+    """The same results, with a bar on stderr."""
     from tqdm import tqdm
 
-    with open(source, "rb") as file:
-        total = sum(1 for line in file if line.strip())
-    return iter(tqdm(results, total=total, unit="row", disable=None))
+    return iter(tqdm(results, total=count_rows(source), unit="row", disable=None))
 
 
 def lock(file: BinaryIO) -> None:
@@ -283,7 +224,8 @@ def lock(file: BinaryIO) -> None:
 class Journal:
     """Answers that are done, by key, in a file that only grows: one line each, flushed when it is written.
 
-    A line that was cut off by a kill is dropped. One process at a time (SourceNotAllowed for a second).
+    In memory is where each line of an earlier run begins, not the line. A line that was cut off by a kill is
+    dropped. One process at a time (SourceNotAllowed for a second).
     """
 
     def __init__(self, path: Path, *, fresh: bool = False):
@@ -297,14 +239,15 @@ class Journal:
             self._file.truncate(0)
         self._done = self._read()
 
-    def _read(self) -> dict[str, str]:
-        done: dict[str, str] = {}
+    def _read(self) -> dict[str, int]:
+        done: dict[str, int] = {}
         self._file.seek(0)
         whole = 0
         for line in self._file:
             try:
                 entry = json.loads(line)
-                done[entry["key"]] = dump(entry["row"])
+                dump(entry["row"])
+                done[entry["key"]] = whole
             except (ValueError, TypeError, KeyError):
                 pass  # damaged: that row is answered again
             if line.endswith(b"\n"):
@@ -313,15 +256,36 @@ class Journal:
         self._file.seek(0, os.SEEK_END)
         return done
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._done
+
+    def keys(self) -> Iterable[str]:
+        """What was done when the journal was opened."""
+        return self._done.keys()
+
     def get(self, key: str) -> str | None:
-        """The output line of a key, if it is done."""
-        return self._done.get(key)
+        """The output line of a key, if it was done when the journal was opened."""
+        if key not in self._done:
+            return None
+        self._file.seek(self._done[key])
+        return dump(json.loads(self._file.readline())["row"])
 
     def add(self, key: str, line: str) -> None:
         """Keep an output line."""
-        self._done[key] = line
         self._file.write(b'{"key": "%s", "row": %s}\n' % (key.encode(), line.encode()))
         self._file.flush()
+
+    def settle(self, key: str, line: str | None, failed: bool, counts: Counts) -> str:
+        """The output line of a row, counted: a new answer is kept, an error is not, None is one from before."""
+        counts.rows += 1
+        if line is None:
+            counts.kept += 1
+            return self.get(key) or ""
+        if failed:
+            counts.errors += 1
+        else:
+            self.add(key, line)
+        return line
 
     def __enter__(self) -> Journal:
         return self
@@ -330,16 +294,24 @@ class Journal:
         self._file.close()
 
 
-def row_key(row: Row, model: str, max_tokens: int) -> str:
-    """What a row's answer depends on: the model, the row's content, and its files' sizes and times of change."""
+def row_key(row: Row, *asked: str | int) -> str:
+    """What a row's answer depends on: what was asked (the model, max_tokens), its content, its files' states."""
     sample = row.sample
     if isinstance(sample, MmkitError):
         content: Any = "error"
     else:
-        sources = [sample.items(modality) for modality in ("image", "audio", "video")]
-        content = [sample.text, sources, [[_file_state(s) for s in group] for group in sources]]
-    whole = json.dumps([model, max_tokens, row.id, content], sort_keys=True)
+        sources = [[_content(s) for s in sample.items(modality)] for modality in ("image", "audio", "video")]
+        content = [sample.text, sources]
+    whole = json.dumps([*asked, row.id, content], sort_keys=True)
     return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
+
+
+def _content(source: Any) -> Any:
+    """What tells one item from another: a path with its file's state, an address, or the hash of anything else."""
+    if isinstance(source, (str, os.PathLike)):
+        return [os.fspath(source), _file_state(os.fspath(source))]
+    data = source if isinstance(source, bytes) else pickle.dumps(source)
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _file_state(source: str) -> list[int] | None:

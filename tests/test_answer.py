@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from mmkit import errors as tree
 from mmkit.engine import Engine
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
-from mmkit.rows import answer_rows
+from mmkit.rows import Counts, answer_rows
 from tests.media_factory import CASES, picture, sound
 
 pytestmark = pytest.mark.vllm
@@ -107,13 +107,13 @@ def test_a_thousand_rows_killed_in_the_middle(rows, engine):
     with (folder / "out.jsonl.journal").open("ab") as journal:
         journal.write(b'{"key": "torn by the ki')  # what a kill in the middle of a write leaves
 
-    total, errors, kept = answer_rows(folder / "in.jsonl", folder / "out.jsonl", engine, max_tokens=LETTERS)
-    assert (total, errors, kept) == (ROWS, HOSTILE, done), "nothing is done twice"
+    done_now = answer_rows(folder / "in.jsonl", folder / "out.jsonl", engine, max_tokens=LETTERS)
+    assert done_now == Counts(ROWS, HOSTILE, done), "nothing is done twice"
     lines = (folder / "out.jsonl.journal").read_text().splitlines()
     keys = Counter(json.loads(line)["key"] for line in lines)
     assert len(keys) == len(lines) == ROWS - HOSTILE
 
-    assert answer_rows(folder / "clean.jsonl", folder / "clean-out.jsonl", engine, max_tokens=LETTERS)[1] == 0
+    assert answer_rows(folder / "clean.jsonl", folder / "clean-out.jsonl", engine, max_tokens=LETTERS).errors == 0
     clean = (folder / "clean-out.jsonl").read_text().splitlines()
     out = (folder / "out.jsonl").read_text().splitlines()
     assert [line for place, line in enumerate(out) if place not in expected] == clean
@@ -123,9 +123,9 @@ def test_a_thousand_rows_killed_in_the_middle(rows, engine):
     assert len({json.loads(line)["answer"] for line in clean}) > 3, "the answers tell rows apart"
 
     again = answer_rows(folder / "in.jsonl", folder / "out.jsonl", engine, max_tokens=LETTERS)
-    assert again == (ROWS, HOSTILE, ROWS - HOSTILE)
+    assert again == Counts(ROWS, HOSTILE, ROWS - HOSTILE)
     assert (folder / "out.jsonl").read_text().splitlines() == out
-    assert answer_rows(folder / "in.jsonl", folder / "out.jsonl", engine, max_tokens=2)[2] == 0, "another length"
+    assert answer_rows(folder / "in.jsonl", folder / "out.jsonl", engine, max_tokens=2).kept == 0, "another length"
 
 
 @pytest.mark.parametrize("model", ["tiny-qwen2-vl", "tiny-qwen2-audio"])

@@ -121,7 +121,8 @@ def test_check_loses_one_row_to_a_crash(tmp_path, monkeypatch):
     import json
 
     from mmkit import video
-    from mmkit.rows import ItemJudge, read_rows, validate_rows
+    from mmkit.rows import ItemJudge, validate_rows
+    from mmkit.sources import read_rows
 
     (tmp_path / "a.mp4").write_bytes(movie())
     (tmp_path / "b.wav").write_bytes(sound())

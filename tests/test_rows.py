@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import mmkit.rows
+import mmkit.sources
 from mmkit.cli import app
 from mmkit.errors import BadEncoding, MmkitError, SourceNotAllowed, SourceTooLarge
 from mmkit.preprocessor import MultiModalPreprocessor, MultiModalSample
@@ -19,13 +19,12 @@ from mmkit.rows import (
     answer_rows,
     dump,
     model_signature,
-    read_row,
-    read_rows,
     result_row,
     row_key,
     validate_rows,
     write_whole,
 )
+from mmkit.sources import read_row, read_rows
 from tests.media_factory import picture, sound
 
 
@@ -94,7 +93,7 @@ def test_what_json_does_not_know_and_fields_that_nobody_reads(tmp_path, line):
 
 
 def test_a_line_longer_than_the_budget_costs_itself_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(mmkit.rows, "MAX_LINE", 60)
+    monkeypatch.setattr(mmkit.sources, "MAX_LINE", 60)
     rows = rows_of(
         tmp_path, '{"id": 1, "text": "a"}\n{"id": 2, "text": "%s"}\n{"id": 3, "text": "b"}\n' % ("x" * 500)
     )

@@ -18,6 +18,8 @@ from tests.make_environment import environment
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+GROUPS = PROJECT["dependency-groups"]
+REQUIREMENTS = [*PROJECT["project"]["dependencies"], *GROUPS["dev"], *GROUPS["scale"]]
 
 
 def name_of(requirement: str) -> str:
@@ -30,13 +32,13 @@ def test_environment_yml_holds_the_same_set():
 
 def test_every_dependency_is_pinned():
     pinned = {name_of(pin) for pin in PROJECT["tool"]["uv"]["constraint-dependencies"]}
-    wanted = {name_of(r) for r in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]}
+    wanted = {name_of(requirement) for requirement in REQUIREMENTS}
     assert wanted <= pinned
 
 
 def test_installed_versions_are_the_pinned_ones():
     pins = dict(pin.split("==") for pin in PROJECT["tool"]["uv"]["constraint-dependencies"])
-    for requirement in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]:
+    for requirement in REQUIREMENTS:
         name = name_of(requirement)
         assert version(name).split("+")[0] == pins[name], f"{name}: run make setup"
 
