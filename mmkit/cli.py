@@ -293,6 +293,35 @@ def train(
 
 
 @app.command()
+def diff(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="A [B]", help="Files to ask about, or two saved traces.")
+    ],
+    model: Model = shipped.DEFAULT_MODEL,
+    against: Annotated[str, typer.Option(help="transformers, another model, or a saved trace.")] = "transformers",
+    question: Annotated[str, typer.Option("--ask", help="The question that goes with the files.")] = "What is it?",
+    answers: Annotated[bool, typer.Option("--answers", help="Also answer, and compare log-probabilities.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="OUT.npz", help="Keep the trace of A; compare nothing.")
+    ] = None,
+) -> None:
+    """The first rung at which two ways of making a sample ready differ: decode, resize, features, tokens, sampling,
+    log-probabilities.
+
+    Example: mmkit diff data/scan16.png --against transformers
+    """
+    from mmkit.ladder import climb, save_trace, traces_of
+
+    found = traces_of(sources, model, None if save else against, question, answers=answers)
+    if save is not None:
+        save_trace(found[0], save)
+        raise typer.Exit
+    ladder = climb(*found)
+    typer.echo(ladder)
+    raise typer.Exit(1 if ladder.first else 0)
+
+
+@app.command()
 def compat(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="Python files, notebooks, folders of them.")
