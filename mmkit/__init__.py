@@ -5,7 +5,7 @@
     Sampling, Answer           how it may answer, and what it said
     MultiModalSample           text and its items, as you have them
     MultiModalPreprocessor     samples -> tensors, vLLM prompts, server messages, or their cost in tokens
-    load_image, load_audio, load_video, clean_text     files -> clean values with notes
+    load_image, load_audio, load_video, clean_text     files -> clean values with notes; load_pdf_page: of a PDF
     recipe_for                 the frozen preprocessing numbers of a model family
     cost, image_tokens, audio_tokens, video_tokens     what an item costs
     map_ordered, preprocess_many                       many samples: one result for each, in order
@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
     from mmkit.errors import InvalidArgument, MediaError, MmkitError, ModelError
     from mmkit.image import Picture, load_image
     from mmkit.media import LIMITS, Limits
+    from mmkit.pdf import load_pdf_page
     from mmkit.preprocessor import MultiModalPreprocessor
     from mmkit.recipes import AudioRecipe, ImageRecipe, VideoRecipe, recipe_for
     from mmkit.samples import Embedding, MultiModalSample, Prompt
@@ -57,6 +58,7 @@ _WHERE = {
     "errors": ("InvalidArgument", "MediaError", "MmkitError", "ModelError"),
     "image": ("Picture", "load_image"),
     "media": ("LIMITS", "Limits"),
+    "pdf": ("load_pdf_page",),
     "preprocessor": ("MultiModalPreprocessor",),
     "recipes": ("AudioRecipe", "ImageRecipe", "VideoRecipe", "recipe_for"),
     "samples": ("Embedding", "MultiModalSample", "Prompt"),
@@ -98,6 +100,7 @@ __all__ = [
     "image_tokens",
     "load_audio",
     "load_image",
+    "load_pdf_page",
     "load_video",
     "map_ordered",
     "preprocess_many",

@@ -179,11 +179,26 @@ def decode(decoder: Any, x: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         q, k = apply_rotary(q, cos, sin), apply_rotary(k, cos, sin)
         groups = attention.num_key_value_groups
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        y = attend(q, k, v, mask)
         x = x + attention.o_proj(y.transpose(1, 2).reshape(B, L, -1))
         h = F.rms_norm(x, (D,), layer.post_attention_layernorm.weight, eps)
         x = x + layer.mlp.down_proj(F.silu(layer.mlp.gate_proj(h)) * layer.mlp.up_proj(h))
     return F.rms_norm(x, (D,), decoder.norm.weight, eps)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(q k^T / sqrt(head_dim)) v, for q, k, v (B, heads, L, head_dim); mask: may a row look at a column?
+
+    Under autocast to bfloat16 it is written out: on a CPU torch's fused function trains half as fast there.
+    """
+    if not torch.is_autocast_enabled("cpu"):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    with torch.autocast("cpu", enabled=False):  # it would take the softmax back to float32
+        q, k, v = q.bfloat16(), k.bfloat16(), v.bfloat16()
+        scores = (q * q.shape[-1] ** -0.5) @ k.mT  # B heads L L
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return scores.softmax(-1) @ v
 
 
 def answer_loss(logits: Tensor, packed: Packed) -> Tensor:
@@ -191,7 +206,7 @@ def answer_loss(logits: Tensor, packed: Packed) -> Tensor:
     words."""
     length = Counter(packed.owner)
     weight = torch.tensor([length[answer] ** -0.5 for answer in packed.owner])
-    each = F.cross_entropy(logits, packed.targets, reduction="none")
+    each = F.cross_entropy(logits.float(), packed.targets, reduction="none")
     return (each * weight).sum() / weight.sum()
 
 

@@ -131,14 +131,15 @@ def rows_about(
     text_first: bool = False,
     plain: bool = False,
     system_share: float = 0.4,
+    reworded: float = 0.5,
 ) -> tuple[list[Row], list[list[list[Question]]]]:
     """Conversations about one image, pair or clip: rows, and their questions as [row][branch][turn].
 
     text_first: the question stands before the image, which costs one row a question.
     plain: the canonical form only (no system prompt, no talk, no rewording).
-    system_share: how often there is a system prompt.
+    system_share: how often there is a system prompt.  reworded: share of questions worded by another hand.
     """
-    say = (lambda text: text) if plain else (lambda text: reword(rng, text))
+    say = (lambda text: text) if plain else (lambda text: reword(rng, text, reworded))
     system = None if plain else sample_system(rng, system_share)
     talk = (rng.choice(SMALL_TALK),) if system is not None and rng.random() < 0.25 else ()
     between = ("",) if plain else (rng.choice(SEPARATORS),)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mmkit.models.omni.towers import apply_rotary
 from mmkit.recipes import CLIP_MEAN, CLIP_STD
-from mmkit.zoo.packing import Packed, answer_logits
+from mmkit.zoo.packing import Packed, answer_logits, attend
 from mmkit.zoo.vision.model import MAX_PIXELS, MIN_PIXELS
 
 PATCH, MERGE = 14, 2
@@ -46,11 +46,16 @@ def patchify(pictures: np.ndarray, temporal: int = 1) -> tuple[Tensor, tuple[int
     size = resized(*x.shape[-2:])
     if size != tuple(x.shape[-2:]):
         x = tv.resize(x, list(size), interpolation=tv.InterpolationMode.BICUBIC, antialias=True)
+    return cut(x, temporal, PATCH)
+
+
+def cut(x: Tensor, temporal: int, patch: int) -> tuple[Tensor, tuple[int, int]]:
+    """Pictures (N, 3, H, W) uint8, whose sides are multiples of 2 * patch, to what patchify returns."""
+    gh, gw = x.shape[-2] // patch, x.shape[-1] // patch
     x = (x.float() - MEAN[:, None, None]) / STD[:, None, None]
-    gh, gw = size[0] // PATCH, size[1] // PATCH
-    x = x.reshape(-1, temporal, 3, gh // MERGE, MERGE, PATCH, gw // MERGE, MERGE, PATCH)
+    x = x.reshape(-1, temporal, 3, gh // MERGE, MERGE, patch, gw // MERGE, MERGE, patch)
     x = x.permute(0, 3, 6, 4, 7, 2, 1, 5, 8)  # N gh gw m m C t p p: merge blocks become neighbours
-    return x.reshape(x.shape[0], gh * gw, 3 * temporal * PATCH * PATCH), (gh, gw)
+    return x.reshape(x.shape[0], gh * gw, 3 * temporal * patch * patch), (gh, gw)
 
 
 class QwenForward(nn.Module):
@@ -77,18 +82,18 @@ class QwenForward(nn.Module):
         """
         tower = self.model.model.visual
         weight = tower.patch_embed.proj.weight  # E 3 2 14 14
-        single = patches.shape[-1] == 3 * PATCH * PATCH
-        x = F.linear(patches, (weight.sum(2) if single else weight).flatten(1))
+        single = patches.shape[-1] == weight[0, :, 0].numel()
+        x = F.linear(patches, (weight.sum(2) if single else weight).flatten(1)).float()  # under autocast, too
         N, P, E = x.shape
         heads = tower.blocks[0].attn.num_heads
         cos, sin = self.angles(grid)
         for block in tower.blocks:
             qkv = block.attn.qkv(block.norm1(x)).view(N, P, 3, heads, E // heads)
             q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # N heads P head_dim
-            y = F.scaled_dot_product_attention(apply_rotary(q, cos, sin), apply_rotary(k, cos, sin), v)
+            y = attend(apply_rotary(q, cos, sin), apply_rotary(k, cos, sin), v)
             x = x + block.attn.proj(y.transpose(1, 2).reshape(N, P, E))
             x = x + block.mlp(block.norm2(x))
-        return tower.merger(x.reshape(-1, E)).view(N, P // MERGE**2, -1)
+        return tower.merger(x.reshape(-1, E)).view(N, P // MERGE**2, -1).float()
 
     def forward(self, items: list[Tensor], packed: Packed) -> Tensor:
         """Logits (K, vocabulary) of the tokens to predict; items: embeddings (tokens, hidden) of each."""

@@ -11,7 +11,7 @@ Leaves out training (train.py) and the fast forward (forward.py).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
                   "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")  # fmt: skip
+TOKEN_NAMES: dict[str, Any] = {
+    "eos_token": "<|im_end|>",
+    "pad_token": "<|endoftext|>",
+    "extra_special_tokens": {
+        "image_token": "<|image_pad|>",
+        "video_token": "<|video_pad|>",
+        "vision_bos_token": "<|vision_start|>",
+        "vision_eos_token": "<|vision_end|>",
+    },
+}
 MIN_PIXELS, MAX_PIXELS = 112 * 112, 140 * 140
 # vLLM places the text behind a video after its last frame, transformers after its longest side: they agree
 # as long as the frames are no more than two for each token of that side (4 x 4 tokens at least).
@@ -93,29 +103,25 @@ def train_tokenizer(lines: Iterable[str] | None = None) -> PreTrainedTokenizerFa
         show_progress=False,
     )
     tokenizer.train_from_iterator(training_text() if lines is None else lines, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        extra_special_tokens={
-            "image_token": "<|image_pad|>",
-            "video_token": "<|video_pad|>",
-            "vision_bos_token": "<|vision_start|>",
-            "vision_eos_token": "<|vision_end|>",
-        },
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **TOKEN_NAMES)
 
 
-def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLProcessor:
-    """transformers' Qwen2-VL processor for images and video, with our tokenizer, sizes and chat template."""
+def build_processor(
+    tokenizer: PreTrainedTokenizerFast, pixels: tuple[int, int] = (MIN_PIXELS, MAX_PIXELS), patch: int = 14
+) -> Qwen2VLProcessor:
+    """transformers' Qwen2-VL processor for images and video, with our tokenizer, sizes and chat template.
+
+    pixels: fewest and most of an image as the model sees it.  patch: side of a patch in pixels.
+    """
     from transformers import Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
 
-    size = {"shortest_edge": MIN_PIXELS, "longest_edge": MAX_PIXELS}
+    size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
     return Qwen2VLProcessor(
-        image_processor=Qwen2VLImageProcessor(size=dict(size)),
+        image_processor=Qwen2VLImageProcessor(size=dict(size), patch_size=patch),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(
             size=dict(size),
+            patch_size=patch,
             do_sample_frames=False,
             cap_pixels_per_frame=False,
             min_frames=MAX_FRAMES,  # for whoever samples by these numbers: eight frames of any clip
@@ -125,8 +131,12 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2VLProcessor:
     )
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Qwen2VLForConditionalGeneration:
+def build_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int = 0, tower: Mapping[str, Any] | None = None
+) -> Qwen2VLForConditionalGeneration:
     """An untrained model: vision tower of 3 layers, decoder of 3 layers, 128 wide, tied embeddings.
+
+    tower: other numbers for the vision tower's configuration.
 
     The rotary base is 1000: at the usual million, the height of a grid of 4 x 4 would turn its dimensions by
     nothing; at 30, every dimension turns within a sentence, and a word finds its shape only from one distance.
@@ -147,7 +157,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Qwen2VLFor
         "depth": 3, "embed_dim": 128, "hidden_size": 128, "num_heads": 4, "mlp_ratio": 2,
         "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3,
         "initializer_range": 0.05,
-    }  # fmt: skip
+    } | dict(tower or {})  # fmt: skip
     config = Qwen2VLConfig(
         text_config=text,
         vision_config=vision,

@@ -1,0 +1,1 @@
+"""tiny-reader: a Qwen2-VL that reads short printed text, and receipts by field."""
