@@ -62,7 +62,7 @@ notebooks: setup
 	$(BIN)/python notebooks/execute.py $(NB)
 
 media: setup
-	for made in pictures photos sounds videos overview; do $(BIN)/python -m mmkit.zoo.media.$$made data || exit 1; done
+	for made in pictures photos prints sounds videos overview; do $(BIN)/python -m mmkit.zoo.media.$$made data || exit 1; done
 
 scores: setup
 	$(BIN)/python -m mmkit.zoo.scores
@@ -81,6 +81,7 @@ run-time-only:
 
 train: setup
 	$(BIN)/mmkit train tiny-qwen2-vl .cache/trained/tiny-qwen2-vl
+	$(BIN)/mmkit train tiny-reader .cache/trained/tiny-reader
 	$(BIN)/mmkit train tiny-speech .cache/trained/tiny-speech
 	$(BIN)/mmkit train tiny-whisper .cache/trained/tiny-whisper --start .cache/trained/tiny-speech/tiny-whisper
 	$(BIN)/mmkit train tiny-clip .cache/trained/tiny-clip

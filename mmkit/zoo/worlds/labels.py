@@ -18,7 +18,7 @@ from mmkit.zoo.worlds.pages import CAP, DESCENT, Line, Page, sample_colors, text
 from mmkit.zoo.worlds.shapes import any_rgb, lab
 from mmkit.zoo.worlds.wording import sample_text
 
-SMALLEST = 7.0  # mean width of a letter in pixels
+SMALLEST = 8.0  # mean width of a letter in pixels
 SHARES = {"words": 0.42, "price": 0.17, "date": 0.13, "name": 0.13, "four words": 0.15}
 
 
@@ -143,9 +143,9 @@ def wear(
     letter = min(line.size for line in lines)
     return Page(
         width, height, lines, ink, background, angle,
-        scale=rng.choice((1.0, 1.0, rng.uniform(0.7, 1.0) if letter > 16 else 1.0, rng.uniform(1.0, 2.5))),
-        blur=rng.uniform(0.2, 0.045 * letter + 0.2) if rng.random() < 0.3 else 0.0,
-        quality=rng.randint(30, 95) if rng.random() < 0.4 else None,
+        scale=rng.choice((1.0, 1.0, rng.uniform(0.8, 1.0) if letter > 16 else 1.0, rng.uniform(1.0, 2.0))),
+        blur=rng.uniform(0.2, 0.035 * letter + 0.2) if rng.random() < 0.3 else 0.0,
+        quality=rng.randint(40, 95) if rng.random() < 0.4 else None,
         card=card,
         frame=rng.uniform(1, 3) if rng.random() < 0.15 else 0.0,
         rules=rules,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -77,9 +77,10 @@ def sample_colors(rng: random.Random) -> tuple[RGB, Background]:
         return rng.choice(((0, 0, 0), (dark, dark, dark), any_rgb(rng, 0, 110))), background
     for _ in range(20):
         background = sample_background(rng)
+        background = replace(background, grain=min(background.grain, 10))
         ink = rng.choice(((0, 0, 0), (255, 255, 255), any_rgb(rng), any_rgb(rng)))
         lightness = lab(ink)[0]
-        if all(abs(lightness - lab(end)[0]) > 32 for end in (background.start, background.end)):
+        if all(abs(lightness - lab(end)[0]) > 40 for end in (background.start, background.end)):
             return ink, background
     return (0, 0, 0), Background((255, 255, 255), (255, 255, 255))
 

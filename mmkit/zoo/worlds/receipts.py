@@ -16,7 +16,7 @@ from mmkit.zoo.worlds.labels import sample_face, wear
 from mmkit.zoo.worlds.pages import CAP, DESCENT, Line, Page, text_width
 from mmkit.zoo.worlds.shapes import Question
 
-SMALLEST = 6.5  # mean width of a letter in pixels
+SMALLEST = 7.0  # mean width of a letter in pixels
 MOST_ROWS = 6
 SUMS = ("Total", "Total", "Total", "Subtotal", "Tax", "Tip", "Cash", "Change", "Balance", "Discount")
 PHRASINGS = {
