@@ -6,10 +6,10 @@ An answer is spelled letter by letter, so that any text can be read; the fixed p
 A patch is 10 pixels wide, so that a token (2 x 2 patches) sees about two letters of small print.
 An image is shown to the model at 12,000 to 44,000 pixels' worth (30 to 110 tokens), whatever its size.
 
-What it reads: one text of up to four words and 32 letters on one to three lines (the answer joins them by spaces), or
-two to six rows of label and value; dark on light or light on dark, turned by up to 8 degrees (a receipt: 2). As the
-model sees it, a letter must be about 8 pixels wide: in a picture of 200 x 200, a text of twelve letters fills half of
-the width. Crop a larger picture to its text first.
+What it reads: one text of up to four words and 32 letters on one to three lines (the answer joins them by spaces),
+or two to six rows of label and value; dark on light or light on dark, turned by up to 8 degrees (a receipt: 2). As
+the model sees it, a letter must be about 8 pixels wide: in a picture of 200 x 200, a text of twelve letters fills
+half of the width. Crop a larger picture to its text first.
 """
 
 from __future__ import annotations
