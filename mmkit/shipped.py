@@ -22,6 +22,7 @@ SHIPPED = {
     "tiny-qwen2-audio": "spoken digits, command words, simple sounds: transcribe, count, which word, caption",
     "tiny-whisper": "spoken digits and command words: transcribe",
     "tiny-clip": "shapes: the right caption of a picture among many, and the right picture of a caption",
+    "tiny-reader": "short printed text: labels, prices, dates, names; a receipt of up to six lines, asked by field",
     "tiny-omni": "shapes and spoken words in one prompt: about a picture, about a clip, about both",
 }
 

@@ -20,6 +20,7 @@ from mmkit import shipped
 # module with measure(folder: Path) -> dict with a "summary" of {what: share of exact answers}
 WORLDS = {
     "tiny-qwen2-vl": "mmkit.zoo.vision.evaluate",
+    "tiny-reader": "mmkit.zoo.reader.evaluate",
     "tiny-qwen2-audio": "mmkit.zoo.audio.evaluate",
     "tiny-whisper": "mmkit.zoo.audio.evaluate",
     "tiny-clip": "mmkit.zoo.clip.evaluate",
