@@ -8,13 +8,14 @@ VLLM ?= $(if $(filter Linux,$(shell uname -s)),cpu,none)
 GROUPS := --group dev $(if $(filter none,$(VLLM)),,--group $(VLLM))
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help setup demo lab test lint unit nbval run-time-only notebooks media scores bench fuzz train clean
+.PHONY: help setup ray demo lab test lint unit nbval run-time-only notebooks media scores bench fuzz train clean
 
 help:
 	@echo "make demo       install, then ask real vLLM about the shipped pictures and clips"
 	@echo "make test       lint, unit tests, and every notebook re-run and compared with what is stored"
 	@echo "make lab        open the course in JupyterLab"
 	@echo "make setup      install only      (VLLM=gpu for a CUDA machine, VLLM=none without vLLM)"
+	@echo "make ray        install Ray, too: many cores and machines (mmkit.scale); make test does it by itself"
 	@echo "make notebooks  re-execute the notebooks and store them normalised      (NB=02_image.ipynb for one)"
 	@echo "make scores     measure the shipped models again"
 	@echo "make media      draw and speak the course's pictures, clips and videos again (needs espeak-ng)"
@@ -38,6 +39,12 @@ endif
 	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -e . $(GROUPS)
 	@touch $@
 
+ray: .venv/ready-ray
+
+.venv/ready-ray: .venv/ready-$(VLLM)
+	@VIRTUAL_ENV=$(CURDIR)/.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --python $(BIN)/python -e . $(GROUPS) --group scale
+	@touch $@
+
 demo: setup
 	@$(BIN)/python -m mmkit.demo
 
@@ -52,13 +59,13 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/basedpyright
 
-unit: setup
+unit: ray
 	$(BIN)/python -m pytest
 
-nbval: setup
+nbval: ray
 	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/nbval.cfg --nbval-cell-timeout 240 $(NOTEBOOKS)
 
-notebooks: setup
+notebooks: ray
 	$(BIN)/python notebooks/execute.py $(NB)
 
 media: setup
@@ -67,7 +74,7 @@ media: setup
 scores: setup
 	$(BIN)/python -m mmkit.zoo.scores
 
-bench: setup
+bench: ray
 	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 fuzz: setup

@@ -93,6 +93,11 @@ def answer(
     server: Annotated[
         str | None, typer.Option(metavar="URL", help="Ask this server (http://.../v1) in place of an engine here.")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask engines on a Ray cluster: `local`, `auto`, or HOST:PORT."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Engines on the Ray cluster.")] = 1,
 ) -> None:
     """Many answers: one row out for each row in, in order; a bad row costs itself alone.
 
@@ -109,12 +114,22 @@ def answer(
     from mmkit.sources import folder_of
 
     folder = root or folder_of(source)
-    with (
-        Isolation(),
-        Client(server, root=folder) if server else Engine(model, root=folder, quiet=True) as engine,
-    ):
-        done = answer_rows(source, target, engine, text=text, max_tokens=max_tokens, fresh=fresh, progress=True)
-        write_settings(target, engine.model, Sampling(max_tokens=max_tokens).arguments())
+    options = {"text": text, "fresh": fresh, "progress": True}
+    if ray:
+        from mmkit import scale
+
+        job = scale.Answering(model, str(folder), max_tokens=max_tokens)
+        with scale.cluster(None if ray == "local" else ray):
+            done = scale.answer_rows(source, target, job, workers=workers, **options)
+        asked = shipped.resolve(model)
+    else:
+        with (
+            Isolation(),
+            Client(server, root=folder) if server else Engine(model, root=folder, quiet=True) as engine,
+        ):
+            done = answer_rows(source, target, engine, max_tokens=max_tokens, **options)
+        asked = engine.model
+    write_settings(target, asked, Sampling(max_tokens=max_tokens).arguments())
     earlier = f" ({done.kept} kept from an earlier run)" if done.kept else ""
     typer.echo(f"{done.rows} rows: {done.rows - done.errors} answers{earlier}, {done.errors} errors", err=True)
     raise typer.Exit(1 if done.errors else 0)

@@ -16,6 +16,7 @@ Leaves out writing (rows.py), and members whose kind is none of ours: labels and
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tarfile
@@ -23,7 +24,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from itertools import groupby, islice
-from lzma import LZMAError
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -267,7 +267,7 @@ class RowGroup:
 
         folder, done = Path(self.path).resolve().parent, 0
         try:
-            with pq.ParquetFile(self.path) as file:
+            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(batch_size=64, row_groups=[self.group]):
                     for fields in batch.to_pylist():
                         given = {name: value for name, value in fields.items() if value is not None}
@@ -401,16 +401,20 @@ class Shard:
     def _members(self) -> Iterator[Member]:
         key, ending = label(self.path), ""
         try:
-            with tarfile.open(self.path, "r|*", tarinfo=StrictHeader) as tar:
+            with (
+                gzip.open(self.path) if self.path.lower().endswith("gz") else open(self.path, "rb") as file,
+                tarfile.open(fileobj=file, mode="r|", tarinfo=StrictHeader) as tar,  # type: ignore[arg-type]
+            ):
                 for header in tar:
                     tar.members.clear()  # type: ignore[attr-defined]  (it would keep them all)
                     if header.isdir() or header.name.rpartition("/")[2].startswith("."):
                         continue
                     key, ending = key_of(header.name)
                     yield Member(key, ending, _content(tar, header))
-                if tar.fileobj.read(1 << 14).strip(b"\0"):  # type: ignore[union-attr]
-                    raise tarfile.ReadError("something lies behind its end")
-        except (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError) as error:
+                while rest := tar.fileobj.read(1 << 16):  # type: ignore[union-attr]  (to gzip's checksum)
+                    if rest.strip(b"\0"):
+                        raise tarfile.ReadError("something lies behind its end")
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             why = f"the archive breaks off here ({error}); rows behind this one are lost: make it anew"
             yield Member(key, ending, TruncatedMedia(why, source=label(self.path), cause=error))
 

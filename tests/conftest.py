@@ -22,3 +22,12 @@ def gradients():
     import torch
 
     torch.set_grad_enabled(True)
+
+
+@pytest.fixture(scope="session")
+def ray_nodes():
+    """Two Ray nodes on this machine, for all tests that need a cluster; started by the first."""
+    from tests.ray_cluster import two_nodes
+
+    with two_nodes() as cluster:
+        yield cluster

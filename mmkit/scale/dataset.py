@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -25,10 +26,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mmkit import shipped
 from mmkit.batch import map_ordered
-from mmkit.engine import Engine, Settings
+from mmkit.engine import Engine, Settings, preprocessor_for
 from mmkit.errors import BackendMissing, EngineFailed, MmkitError
 from mmkit.isolation import Isolation
-from mmkit.preprocessor import MultiModalPreprocessor
 from mmkit.rows import (
     Counts,
     ItemJudge,
@@ -42,7 +42,7 @@ from mmkit.rows import (
     with_bar,
     write_whole,
 )
-from mmkit.sources import Part, folder_of, parts
+from mmkit.sources import Part, folder_of, parts, repeated_id
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -62,6 +62,7 @@ def cluster(
     Raises BackendMissing without Ray, EngineFailed where no cluster answers.
     """
     ray = import_ray()
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     here = {"num_cpus": num_cpus, "object_store_memory": object_store_bytes, "include_dashboard": False}
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", **({} if address else here))
@@ -140,12 +141,7 @@ class Preparing:
     def start(self) -> Work:
         judge: Any = ItemJudge(Path(self.root) if self.root else None)
         if self.model:
-            judge = MultiModalPreprocessor(
-                self.model,
-                root=self.root,
-                max_items=dict(self.settings.max_items),
-                max_model_len=self.settings.max_model_len,
-            ).to_prompt
+            judge = preprocessor_for(self.model, self.settings, self.root).to_prompt
 
         def work(samples: Iterable[Any]) -> Iterator[dict[str, Any] | MmkitError]:
             for result in map_ordered(judge, samples, workers=1):
@@ -307,7 +303,7 @@ class Result:
         if isinstance(result, MmkitError):
             told = result.as_row()
             message = told["message"].encode("utf-8", "backslashreplace").decode()
-            return replace(self, error_type=told["type"], error_message=message)
+            return replace(self, kept=False, error_type=told["type"], error_message=message)
         return replace(self, **{**result, "notes": list(result["notes"])})
 
     def output(self) -> dict[str, Any]:
@@ -357,15 +353,22 @@ def answer_rows(
 
 
 def collected(results: Dataset) -> Iterator[Result]:
-    """The results as they come, each position once.  Raises the typed error behind one of Ray's."""
+    """The results of an ordered run, each position once; an id that was used before is an error on the repeat.
+
+    Raises the typed error behind one of Ray's.
+    """
     from ray.exceptions import RayError
 
-    last = -1
+    last, seen = -1, set()
     try:
         for row in results.iter_rows():
-            if row["position"] > last:
-                last = row["position"]
-                yield Result(**row)
+            result = Result(**row)
+            if result.position <= last:
+                continue
+            last, key = result.position, hash(result.row_id)
+            repeated = result.row_id != "null" and key in seen
+            seen.add(key)
+            yield result.filled(repeated_id(json.loads(result.row_id))) if repeated else result
     except RayError as error:
         raise as_typed(error) from error
 

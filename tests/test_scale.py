@@ -1,0 +1,95 @@
+"""Ray: a node that is lost and a driver that is killed cost no row and double none; nothing is left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from tests.ray_cluster import node_arguments, processes, two_nodes
+from tests.scale_rows import found, write_rows
+
+ROWS, HOSTILE = 600, 18
+
+
+def start(address, folder, seconds):
+    command = [sys.executable, "-m", "tests.scale_rows", address, str(folder), str(seconds)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(journal, lines, run):
+    """Until so many answers stand in the journal; returns how many do."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and run.poll() is None:
+        done = journal.read_bytes().count(b"\n") if journal.exists() else 0
+        if done >= lines:
+            return done
+        time.sleep(0.05)
+    run.kill()
+    raise AssertionError(run.communicate()[1][-3000:])
+
+
+def test_a_killed_driver_and_a_lost_node_cost_no_row(ray_nodes, tmp_path):
+    """The first driver is killed by -9; the second resumes, loses a node on the way, and ends by itself."""
+    folder, log = tmp_path / "rows", tmp_path / "log"
+    folder.mkdir(), log.mkdir()
+    expected = write_rows(folder, ROWS, HOSTILE)
+    journal = folder / "out.jsonl.journal"
+
+    first = start(ray_nodes.address, folder, 0.01)
+    wait_for(journal, ROWS // 4, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    done = [json.loads(line) for line in journal.read_bytes().splitlines() if line.endswith(b"}")]
+    assert ROWS // 4 <= len(done) < ROWS - HOSTILE
+    assert not (folder / "out.jsonl").exists()
+
+    time.sleep(2)  # the cluster ends the first driver's workers
+    restarted = time.time_ns()
+    second = start(ray_nodes.address, folder, 0.01)
+    wait_for(journal, len(done) + ROWS // 8, second)
+    ray_nodes.remove_node(next(iter(ray_nodes.worker_nodes)), allow_graceful=False)
+    said, wrong = second.communicate(timeout=300)
+    ray_nodes.add_node(**node_arguments())
+
+    assert second.returncode == 0, wrong[-3000:]
+    assert json.loads(said.splitlines()[-1]) == {"rows": ROWS, "errors": HOSTILE, "kept": len(done)}
+    assert found(folder / "out.jsonl") == expected, "every row once, in order, each its own answer or its error"
+    keys = Counter(json.loads(line)["key"] for line in journal.read_text().splitlines())
+    assert len(keys) == ROWS - HOSTILE
+    assert set(keys.values()) == {1}
+    again = {path.name.split(".")[0] for path in log.iterdir() if int(path.name.split(".")[2]) > restarted}
+    kept = {str(entry["row"]["id"]) for entry in done}
+    assert not kept & again, "what stood in the journal was not worked on again"
+
+
+@pytest.mark.vllm
+def test_mmkit_answer_over_ray_equals_mmkit_answer(tmp_path):
+    """Real vLLM in an actor of a local cluster, by the command; the plain command's own answers are the oracle."""
+    write_rows(tmp_path, 24, 9)
+    command = [sys.executable, "-m", "mmkit.cli", "answer", "in.jsonl"]
+    for target, options in (("plain.jsonl", []), ("ray.jsonl", ["--ray", "local"])):
+        run = subprocess.run(
+            [*command, target, *options], cwd=tmp_path, capture_output=True, text=True, timeout=400
+        )
+        assert run.returncode == 1, run.stderr[-3000:]
+        assert "24 rows: 15 answers, 9 errors" in run.stderr
+    assert (tmp_path / "ray.jsonl").read_text() == (tmp_path / "plain.jsonl").read_text()
+
+
+def test_nothing_is_left_running():
+    with two_nodes() as cluster:
+        session = os.path.basename(cluster.head_node.get_session_dir_path())
+        assert len(processes(session)) >= 4
+    deadline = time.monotonic() + 20
+    while processes(session) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert processes(session) == []
