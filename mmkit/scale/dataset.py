@@ -57,12 +57,16 @@ def cluster(
 ) -> Iterator[None]:
     """Ray for the length of a `with` block: on this machine, or, with an address, where it runs already.
 
+    A process that is connected to a cluster stays so.
     address: "auto", or "host:port" of the head node.  num_cpus: workers of one core that this machine may hold.
     object_store_bytes: memory for blocks on their way; what does not fit goes to disk.
     Raises BackendMissing without Ray, EngineFailed where no cluster answers.
     """
     ray = import_ray()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        yield
+        return
     here = {"num_cpus": num_cpus, "object_store_memory": object_store_bytes, "include_dashboard": False}
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", **({} if address else here))
