@@ -76,6 +76,8 @@ def course_sounds() -> dict[str, bytes]:
         "red.flac": encode(spoken("red", "steph"), SAMPLE_RATE, "FLAC"),
         "green.flac": encode(spoken("green", "Denis"), SAMPLE_RATE, "FLAC"),
         "circle.flac": encode(spoken("circle", "belinda"), SAMPLE_RATE, "FLAC"),
+        "one.flac": encode(spoken("one", "belinda"), SAMPLE_RATE, "FLAC"),
+        "two.flac": encode(spoken("two", "Andy"), SAMPLE_RATE, "FLAC"),
         "three.flac": encode(spoken("three", "travis"), SAMPLE_RATE, "FLAC"),
         "beep.wav": encode(sine(800, 0.4, 8_000, 0.5), 8_000, "WAV", "PCM_U8"),
     }
