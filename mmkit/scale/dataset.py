@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 BLOCK = 16 << 20  # bytes of rows that travel together at most
+READERS = 4  # parts that are read at once
 Work = Callable[[Iterable[Any]], Iterable["dict[str, Any] | MmkitError"]]
 
 
@@ -202,8 +203,13 @@ def read(source: Any, *, text: str = "", batch: int = 64) -> Dataset:
         )
     dataset = ray.data.from_arrow_refs(pieces)
     dataset.context.target_max_block_size = BLOCK
-    reading = Reading(text, batch)
-    return dataset.map_batches(reading, batch_size=1, batch_format="pyarrow", num_cpus=0)  # it waits for disks
+    return dataset.map_batches(
+        Reading(text, batch),
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=0,  # it waits for disks, and takes no worker's place
+        concurrency=READERS,
+    )
 
 
 @dataclass(frozen=True)
