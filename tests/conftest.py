@@ -24,9 +24,9 @@ def gradients():
     torch.set_grad_enabled(True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_nodes():
-    """Two Ray nodes on this machine, for all tests that need a cluster; started by the first."""
+    """Two Ray nodes on this machine, for the tests of a module; gone when it ends."""
     from tests.ray_cluster import two_nodes
 
     with two_nodes() as cluster:

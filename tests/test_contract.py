@@ -19,7 +19,8 @@ from PIL import Image
 
 from mmkit.client import Client
 from mmkit.errors import EngineFailed
-from mmkit.rows import Counts, answer_rows
+from mmkit.rows import Counts, ItemJudge, answer_rows, validate_rows
+from mmkit.sources import read_rows
 from tests.scale_rows import color, found, row, write_rows
 from tests.stand_in import StandIn, StandInJob
 from tests.test_sources import tar
@@ -164,6 +165,28 @@ def test_a_job_that_cannot_start_is_its_own_typed_error(ray_nodes, tmp_path):
     with scale.cluster(ray_nodes.address), pytest.raises(EngineFailed, match="this job never starts"):
         scale.answer_rows(tmp_path / "in.jsonl", tmp_path / "out.jsonl", NeverStarts(), workers=1)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_results_are_columns_in_order_or_as_they_come(ray_nodes, tmp_path):
+    """What `mmkit check` says of the same rows is the oracle."""
+    from mmkit import scale
+
+    expected = write_rows(tmp_path, 27, 8)
+    judged = [
+        row.get("error", {}).get("type")
+        for row in validate_rows(read_rows(tmp_path / "in.jsonl"), ItemJudge(tmp_path))
+    ]
+    assert judged == [None if " " in result else result for result in expected]
+    with scale.cluster(ray_nodes.address):
+        for ordered in (True, False):
+            rows = list(scale.prepare(tmp_path / "in.jsonl", workers=2, batch=4, ordered=ordered).iter_rows())
+            places = [row["position"] for row in rows]
+            assert len(set(places)) == 27
+            assert not ordered or places == sorted(places)
+            rows.sort(key=lambda row: row["position"])
+            assert [row["error_type"] for row in rows] == judged
+            assert [row["row_id"] for row in rows][:3] == ["0", "null", "2"]
+            assert all(bool(row["error_message"]) == bool(row["error_type"]) for row in rows)
 
 
 class NeverStarts:

@@ -11,7 +11,11 @@ import time
 from collections import Counter
 
 import pytest
+from typer.testing import CliRunner
 
+from mmkit import scale
+from mmkit.cli import app
+from mmkit.errors import BackendMissing
 from tests.ray_cluster import node_arguments, processes, two_nodes
 from tests.scale_rows import found, write_rows
 
@@ -100,3 +104,12 @@ def test_nothing_is_left_running():
     while processes(session) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert processes(session) == []
+
+
+def test_without_ray_the_command_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "?"}\n')
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BackendMissing, match=r"mmkit\[scale\].*make ray"), scale.cluster():
+        pass
+    run = CliRunner().invoke(app, ["answer", str(tmp_path / "in.jsonl"), str(tmp_path / "o"), "--ray", "local"])
+    assert isinstance(run.exception, BackendMissing)

@@ -1,9 +1,9 @@
 """The way of the rows through Ray Data: read, worked on, collected.
 
-    source -> parts (driver) -> read tasks -> blocks of `batch` rows -> workers (actors) -> results -> driver
+    source -> parts (driver) -> readers -> blocks of `batch` rows -> workers -> results -> driver
 
-A worker is an actor that starts its job once (an engine, or a judge) and then works on block after block. Ray Data
-bounds what waits between the stages, starts a lost worker again, and makes the lost blocks anew from their parts;
+Readers and workers are actors. A worker starts its job once (an engine, or a judge), then takes block after block.
+Ray Data bounds what waits between the stages, starts a lost actor again, and makes lost blocks anew from the parts;
 the driver takes each result once.
 Follows Ray Data 2.60's map_batches with a class. Its own vLLM stage (ray.data.llm) does not keep our promises:
 there a prompt is messages whose pictures Ray decodes, so nothing guards paths and sizes, makes typed control tokens
@@ -20,6 +20,7 @@ import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 BLOCK = 16 << 20  # bytes of rows that travel together at most
-READERS = 4  # parts that are read at once
+FED = 8  # workers by one reader
 Work = Callable[[Iterable[Any]], Iterable["dict[str, Any] | MmkitError"]]
 
 
@@ -183,8 +184,8 @@ def root_of(source: Any) -> str | None:
     return str(folder_of(source)) if isinstance(source, (str, os.PathLike)) else None
 
 
-def read(source: Any, *, text: str = "", batch: int = 64) -> Dataset:
-    """The rows of a source (see sources.py) as a Dataset, read by tasks when they are needed.
+def read(source: Any, *, text: str = "", batch: int = 64, readers: int = 1) -> Dataset:
+    """The rows of a source (see sources.py) as a Dataset, read by so many actors when they are needed.
 
     batch: rows of a block; of a tar archive, which cannot be cut, a block holds up to BLOCK bytes.
     Columns: position (part * 2^32 + row in the part, growing in the order of the source), row (a pickled Row).
@@ -204,20 +205,20 @@ def read(source: Any, *, text: str = "", batch: int = 64) -> Dataset:
     dataset = ray.data.from_arrow_refs(pieces)
     dataset.context.target_max_block_size = BLOCK
     return dataset.map_batches(
-        Reading(text, batch),
+        Reader,
+        fn_constructor_args=(text, batch),
         batch_size=1,
         batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=readers),
         num_cpus=0,  # it waits for disks, and takes no worker's place
-        concurrency=READERS,
     )
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A read task: a part -> its rows, some at a time."""
+class Reader:
+    """An actor: a part -> its rows, `batch` at a time.  (For tasks, Ray starts a process for nearly each part.)"""
 
-    text: str
-    batch: int
+    def __init__(self, text: str, batch: int):
+        self.text, self.batch = text, batch
 
     def __call__(self, table: Any) -> Iterator[Any]:
         import pyarrow as pa
@@ -251,10 +252,9 @@ def run(
     Columns: position, row_id (JSON), key, kept, answer, tokens, notes, error_type, error_message.
     """
     ray = import_ray()
-    from ray.data import ActorPoolStrategy
-
-    rows = read(source, text=text, batch=batch)
+    rows = read(source, text=text, batch=batch, readers=1 + (workers - 1) // FED)
     rows.context.execution_options.preserve_order = ordered
+    rows.context.raise_original_map_exception = True  # a worker's typed error, not Ray's account of it
     rows.context.enable_progress_bars = False
     rows.context.print_on_execution_start = False
     return rows.map_batches(
@@ -262,7 +262,7 @@ def run(
         fn_constructor_args=(job, ray.put(frozenset(done))),
         batch_size=batch,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
         num_cpus=cpus,
         num_gpus=gpus,
         udf_modifying_row_count=False,
@@ -275,9 +275,13 @@ class Worker:
     def __init__(self, job: Job, done: Any):
         import ray
 
-        self.asked, self.done = job.asked(), ray.get(done)
+        self.job, self.asked, self.done = job, job.asked(), ray.get(done)
         self.isolation = Isolation().__enter__()  # until the actor ends: a decoder that dies costs one row
-        self.work = job.start()
+
+    @cached_property
+    def work(self) -> Work:
+        """Started by the first block: what goes wrong then reaches the driver as the typed error that it is."""
+        return self.job.start()
 
     def __call__(self, table: Any) -> Any:
         rows = [pickle.loads(row) for row in table["row"].to_pylist()]
@@ -385,9 +389,11 @@ def collected(results: Dataset) -> Iterator[Result]:
 
 def as_typed(error: BaseException) -> MmkitError:
     """The typed error that a worker raised, or that the cluster failed."""
+    from ray.exceptions import RayTaskError
+
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MmkitError):
+        if isinstance(cause, MmkitError) and not isinstance(cause, RayTaskError):  # Ray's is an instance of both
             return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
+        cause = cause.cause if isinstance(cause, RayTaskError) else cause.__cause__
     return EngineFailed(f"the cluster failed ({type(error).__name__}); run again to go on", cause=error)
