@@ -75,7 +75,9 @@ scores: setup
 	$(BIN)/python -m mmkit.zoo.scores
 
 bench: ray
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python tests/benchmarks/report.py
 
 fuzz: setup
 	$(BIN)/python -m tests.fuzz

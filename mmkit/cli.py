@@ -268,6 +268,40 @@ def tokens(
 
 
 @app.command()
+def profile(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures, clips, videos.")],
+    model: Annotated[
+        str | None, typer.Option(help="Also ask this model in vLLM: processor, encoder, prefill, decode.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Also draw it.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="The median of so many runs.")] = 5,
+) -> None:
+    """Where the time goes between each file and an answer, and what would help most.
+
+    Example: mmkit profile data/harbour.jpg --model tiny-qwen2-vl --plot where.png
+    """
+    from contextlib import nullcontext
+
+    from mmkit.engine import Engine
+    from mmkit.stages import answered, lever, prepared, table
+
+    found = {}
+    with Engine(model, quiet=True) if model else nullcontext() as engine:
+        recipes = engine.preprocessor.family.recipes if engine else {}
+        for file in files:
+            stages = prepared(file, recipes, repeats)
+            stages += answered(engine, file, repeats=repeats) if engine else []
+            found[str(file)] = [(stage.name, stage.milliseconds) for stage in stages]
+            typer.echo(f"{file}\n{table(stages)}\n{lever(stages)}\n")
+    if plot:
+        from mmkit.plots import describe, stage_bars
+
+        figure = stage_bars(found)
+        figure.savefig(plot, metadata={"Description": describe(figure)})
+        typer.echo(describe(figure), err=True)
+
+
+@app.command()
 def models() -> None:
     """The shipped models and their measured scores.
 

@@ -3,7 +3,7 @@
     source -> load -> Item (clean value, value for vLLM, key, cost)
     Item -> arguments of the model's processor
     Item -> content part of a server's message
-    picture Item -> at_model_size -> the same, resized already as the model's processor would do it
+    picture -> at_model_size -> resized already, as the model's processor would do it
 
 Each class does these three things for one modality; whoever adds a modality writes such a class, and adds its
 counting to tokens.py. Leaves out embeddings that come in finished (embeddings.py).
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mmkit.errors import LimitExceeded, ModelError
+from mmkit.image import Picture, load_image, resize_to_recipe
 from mmkit.media import LIMITS, Limits, content_key, read
 from mmkit.recipes import ImageRecipe
 from mmkit.samples import Embedding, Item
@@ -28,15 +29,16 @@ from mmkit.tokens import MIN_SECONDS, count_audio, count_image, count_video, hea
 
 @dataclass(frozen=True)
 class Guard:
-    """How far sources are trusted: root, limits and fetch of mmkit.media."""
+    """How sources are read: root, limits and fetch of mmkit.media; resize_images: see at_model_size."""
 
     root: str | Path | None = None
     limits: Limits = LIMITS
     fetch: Callable[[str], bytes] | None = None
+    resize_images: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
-        """As keyword arguments of the loaders.
+        """root, limits and fetch, as keyword arguments of the loaders.
 
         >>> Guard(root="data").options["root"]
         'data'
@@ -66,10 +68,10 @@ class ImageModality:
     def load(self, source: Any, recipe: Any, guard: Guard) -> Item:
         from PIL import Image
 
-        from mmkit.image import load_image
-
         picture = load_image(source, **guard.options)
         cost = count_image(picture.height, picture.width, recipe, picture.source)
+        if guard.resize_images:
+            picture = at_model_size(picture, recipe)
         key = content_key("image", picture.pixels)
         value = Image.fromarray(picture.pixels)
         return Item("image", picture, value, key, cost, picture.pixels.nbytes, picture.notes)
@@ -147,24 +149,19 @@ class VideoModality:
 HANDLERS: dict[str, Modality] = {"image": ImageModality(), "audio": AudioModality(), "video": VideoModality()}
 
 
-def at_model_size(item: Item, recipe: Any) -> Item:
-    """A picture's item at the size in which the model sees it: its processor's own resize then changes no pixel.
+def at_model_size(picture: Picture, recipe: Any) -> Picture:
+    """The picture at the size in which the model sees it: its processor's own resize then changes no pixel.
 
-    The tensors are the same bit for bit; the work is done here, in the caller's thread.  As it was where the pixels
-    are the processor's own affair (tiles, an unknown family, LANCZOS), and where it would resize once more (a strip
-    as thin as the limits allow).
+    The tensors are the same bit for bit; the work is done here, in the caller's thread, and less is hashed, kept
+    and sent.  As it was where the pixels are the processor's own affair (tiles, LANCZOS, an unknown family), and
+    where it would resize once more (a strip as thin as the limits allow).
     """
-    from PIL import Image
-
-    from mmkit.image import resize_to_recipe
-
     with suppress(LimitExceeded, ModelError):
         if isinstance(recipe, ImageRecipe):
-            height, width = seen_size(item.clean.height, item.clean.width, recipe)
-            if (height, width) == seen_size(height, width, recipe):
-                pixels = resize_to_recipe(item.clean, recipe)  # h w 3
-                return replace(item, value=Image.fromarray(pixels), nbytes=pixels.nbytes)
-    return item
+            size = seen_size(picture.height, picture.width, recipe)
+            if size == seen_size(*size, recipe):
+                return replace(picture, pixels=resize_to_recipe(picture, recipe))
+    return picture
 
 
 def arguments_of(items: Mapping[str, Sequence[Item]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from mmkit.errors import ContextOverflow, InvalidArgument, LimitExceeded, MmkitE
 from mmkit.families import MODALITIES, family_of
 from mmkit.media import LIMITS, Limits, read
 from mmkit.messages import chat_messages, render
-from mmkit.modalities import HANDLERS, Guard, arguments_of, at_model_size, has_header
+from mmkit.modalities import HANDLERS, Guard, arguments_of, has_header
 from mmkit.processors import (
     expand_ids,
     items_are_apart,
@@ -71,7 +71,7 @@ class MultiModalPreprocessor:
         trust_remote_code: bool = False,
     ):
         self.model = shipped.resolve(model)
-        self.guard = Guard(root, limits, fetch)
+        self.guard = Guard(root, limits, fetch, resize_images)
         self.processor = load_processor(self.model, trust_remote_code)
         self.processor_kwargs = processor_kwargs or {}
         config = load_config(self.model, trust_remote_code)
@@ -81,7 +81,6 @@ class MultiModalPreprocessor:
         own = {m: min(number, allowed.get(m, number)) for m, number in family.limits.items()}
         self.max_items = {**allowed, **own}
         self.cache = cache
-        self.resize_images = resize_images
         self._copies: list[MultiModalPreprocessor] = []
 
     # ------------------------------------------------------------------------------------ the four results
@@ -171,10 +170,7 @@ class MultiModalPreprocessor:
             if isinstance(source, Embedding):
                 item = load_embedding(modality, source, self.family)
             else:
-                recipe = self.family.recipes.get(modality)
-                item = HANDLERS[modality].load(source, recipe, self.guard)
-                if self.resize_images and modality == "image":
-                    item = at_model_size(item, recipe)
+                item = HANDLERS[modality].load(source, self.family.recipes.get(modality), self.guard)
             return replace(item, cost=replace(item.cost, index=index))
 
     def features(self, item: Item) -> dict[str, Any]:

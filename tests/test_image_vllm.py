@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmkit.image import features
-from mmkit.modalities import HANDLERS, Guard, at_model_size
+from mmkit.image import Picture, features
+from mmkit.modalities import at_model_size
 from mmkit.recipes import recipe_for
 from mmkit.sizes import SmartResize
 from mmkit.tokens import image_tokens
@@ -73,10 +73,10 @@ def test_a_picture_at_the_models_own_size_gives_the_same_prompt_and_bits(vllm, f
     recipe = recipe_for(folder)
     for number, size in enumerate([(2, 300), (31, 44), (1500, 2000), (28, 56), *random_sizes(20, 1500, seed=4)]):
         pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), dtype=np.uint8)
-        item = HANDLERS["image"].load(Image.fromarray(pixels), recipe, Guard())
+        picture = Picture(pixels, (), "")
         whole, sized = (
-            vllm(PROMPT, mm_items=vllm.info.parse_mm_data({"image": [i.value]}))
-            for i in (item, at_model_size(item, recipe))
+            vllm(PROMPT, mm_items=vllm.info.parse_mm_data({"image": [Image.fromarray(p.pixels)]}))
+            for p in (picture, at_model_size(picture, recipe))
         )
         assert whole["prompt_token_ids"] == sized["prompt_token_ids"]
         theirs, ours = (out["mm_kwargs"]["image"][0]["pixel_values"].data for out in (whole, sized))

@@ -3,6 +3,7 @@
     style    colors, sizes, how a notebook stores a figure     alt      a figure in words, for who cannot see it
     text     tokens, losses, masks     image   pixels, patches     audio   waves, spectra     video   frames, times
     models   how they are put together         training   losses as they fall, scores side by side
+    stages   where time goes
 
 Follows the Okabe-Ito palette, which color-blind readers can tell apart, and the habit of drawing what lies
 between two steps. Draws what it is given and imports nothing else of mmkit; leaves out interactive plots.
@@ -31,6 +32,7 @@ from mmkit.plots.audio import (
 )
 from mmkit.plots.image import Photo, damages, harms, histograms, patch_grid, pictures, staircase, tilings, weights
 from mmkit.plots.models import attention_over, call_chart, diagram, similarity, token_rows
+from mmkit.plots.stages import stage_bars
 from mmkit.plots.style import (
     BLACK,
     BLUE,
@@ -109,6 +111,7 @@ __all__ = [
     "shared_samples",
     "similarity",
     "spectrograms",
+    "stage_bars",
     "staircase",
     "temporal_patches",
     "tilings",
