@@ -129,7 +129,7 @@ def measure(folder: Path, workers: int) -> dict[str, float]:
     }
 
 
-def workers(rows: int = 640, rounds: int = 3) -> dict[str, Any]:
+def workers(rows: int = 640, rounds: int = 2) -> dict[str, Any]:
     with two_nodes() as cluster, tempfile.TemporaryDirectory() as place, scale.cluster(cluster.address):
         folder = Path(place)
         noise = np.random.default_rng(0)
