@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mmkit import shipped
 from mmkit.errors import BackendMissing
 from mmkit.zoo.packing import Placeholder, attend, pack
 from mmkit.zoo.reader import batches
@@ -266,8 +267,6 @@ def test_the_packed_forward_equals_transformers(model, processor):
 def test_it_starts_from_tiny_qwen2_vl(model, processor):
     from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
-    from mmkit import shipped
-
     folder = shipped.resolve("tiny-qwen2-vl")
     eye = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     row = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids("7")
@@ -307,6 +306,13 @@ def test_every_kind_of_batch_can_be_made_and_learned(kind):
     images, tokens, cells = batch.cells.shape[:3]
     assert (images, tokens * 4, cells) == (*batch.patches.shape[:2], 8)
     assert batch.cells[..., 0].amax() < len(batches.LETTERS) + 1
+
+
+def test_a_reader_that_goes_on_answers_from_the_first_step():
+    task = ReaderTask(ReaderConfig(tokens=120))
+    assert task.batch(0).packed is None
+    task.start(Path(shipped.resolve("tiny-reader")))
+    assert task.batch(0).packed is not None
 
 
 def test_cells_know_their_letters():
