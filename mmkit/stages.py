@@ -152,7 +152,7 @@ def answered(engine: Engine, source: str | Path, tokens: int = 16, repeats: int 
     """
     if embeds(engine.preprocessor):
         raise InvalidArgument(f"{engine.preprocessor.family.name} writes no answers; profile it without --model")
-    item = {f"{read(source).modality}s": (source,)}
+    item: dict[str, Any] = {f"{read(source).modality}s": (source,)}
     sample = MultiModalSample("" if engine.preprocessor.family.style == "encoder_decoder" else QUESTION, **item)
     prompt = engine.preprocessor.to_prompt(sample)
     tokenizer = engine.preprocessor.tokenizer
