@@ -106,7 +106,8 @@ def film_steps(recipe: Any) -> list[Step]:
     """Blob -> the frames that the recipe samples -> frames at the model's size -> patches."""
 
     def smaller(film: Any) -> np.ndarray:
-        size = target_size(*film.frames.shape[:3], recipe)
+        count, height, width = film.frames.shape[:3]
+        size = target_size(count, height, width, recipe)
         return np.stack([resize(frame, size, recipe.method) for frame in film.frames])  # T h w 3
 
     def pack(frames: np.ndarray) -> Any:
