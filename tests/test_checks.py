@@ -149,6 +149,15 @@ WRONG: dict[str, list[Wrong]] = {
         Wrong("counted == audio_tokens", "(halved - 2) // 2 + 1", "halved // 2 + 1"),
         Wrong("counted == audio_tokens", "-(-samples // 160)", "samples // 80"),
     ],
+    "13_applications": [
+        Wrong("assert ours == template(", 'turns[:-1] if "talk"', 'turns[1:] if "talk"'),
+        Wrong("by_score = label_scores", "doubts[None, :] >= thresholds", "doubts[None, :] > thresholds"),
+        Wrong("by_score = label_scores", "found / truths.sum()", "found / len(truths)"),
+        Wrong("cheapest(doubts, truths, costs)", "20 * missed", "2 * missed"),
+        Wrong("cheapest(doubts, truths, costs)", "key=lambda pair: cost(*pair)", "key=lambda pair: -cost(*pair)"),
+        Wrong("Z**2 * end", "1.959963984540054", "1.96"),
+        Wrong("Z**2 * end", "end * (1 - end) / n", "share.value * (1 - share.value) / n"),
+    ],
     "15_train_a_tiny_model": [
         Wrong("theirs = task.model", "log_softmax(-1)[places - 1]", "log_softmax(-1)[places]"),
         Wrong("theirs = task.model", "torch.where(learn, ids, -100)", "torch.where(learn, ids, ids)"),
