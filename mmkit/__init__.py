@@ -8,6 +8,7 @@
     load_image, load_audio, load_video, clean_text     files -> clean values with notes; load_pdf_page: of a PDF
     recipe_for                 the frozen preprocessing numbers of a model family
     cost, image_tokens, audio_tokens, video_tokens     what an item costs
+    Uuids                      guards names of your own for items, where you hand them to vLLM
     map_ordered, preprocess_many                       many samples: one result for each, in order
     MmkitError and its tree    what can go wrong, each with the remedy
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # for type checkers and editors: the same names that __getatt
     from mmkit.samples import Embedding, MultiModalSample, Prompt
     from mmkit.text import clean_text
     from mmkit.tokens import Cost, ItemCost, audio_tokens, cost, image_tokens, video_tokens
+    from mmkit.uuids import Uuids
     from mmkit.video import Video, load_video
 
     __version__: str
@@ -64,6 +66,7 @@ _WHERE = {
     "samples": ("Embedding", "MultiModalSample", "Prompt"),
     "text": ("clean_text",),
     "tokens": ("Cost", "ItemCost", "audio_tokens", "cost", "image_tokens", "video_tokens"),
+    "uuids": ("Uuids",),
     "video": ("Video", "load_video"),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
@@ -91,6 +94,7 @@ __all__ = [
     "Prompt",
     "Sampling",
     "Settings",
+    "Uuids",
     "Video",
     "VideoRecipe",
     "__version__",

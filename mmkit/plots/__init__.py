@@ -3,6 +3,7 @@
     style    colors, sizes, how a notebook stores a figure     alt      a figure in words, for who cannot see it
     text     tokens, losses, masks     image   pixels, patches     audio   waves, spectra     video   frames, times
     models   how they are put together         training   losses as they fall, scores side by side
+    serving  seats, blocks and caches of an engine
     stages   where time goes
 
 Follows the Okabe-Ito palette, which color-blind readers can tell apart, and the habit of drawing what lies
@@ -32,6 +33,7 @@ from mmkit.plots.audio import (
 )
 from mmkit.plots.image import Photo, damages, harms, histograms, patch_grid, pictures, staircase, tilings, weights
 from mmkit.plots.models import attention_over, call_chart, diagram, similarity, token_rows
+from mmkit.plots.serving import block_map, found_again, plain_ticks, power_laws, timetable
 from mmkit.plots.stages import stage_bars
 from mmkit.plots.style import (
     BLACK,
@@ -77,6 +79,7 @@ __all__ = [
     "Strip",
     "attention",
     "attention_over",
+    "block_map",
     "call_chart",
     "clocks",
     "compression",
@@ -86,6 +89,7 @@ __all__ = [
     "diagram",
     "film_strip",
     "filter_banks",
+    "found_again",
     "frames_and_window",
     "harms",
     "histograms",
@@ -102,8 +106,10 @@ __all__ = [
     "padded_batches",
     "patch_grid",
     "pictures",
+    "plain_ticks",
     "player",
     "position_table",
+    "power_laws",
     "products",
     "prompt_strip",
     "sampling",
@@ -115,6 +121,7 @@ __all__ = [
     "staircase",
     "temporal_patches",
     "tilings",
+    "timetable",
     "token_rows",
     "token_steps",
     "token_strip",
