@@ -7,11 +7,7 @@ Bytes in, a model's tensors out, by mmkit: JPEGs over their pixels (with a budge
 that is used again), WAVs over their seconds (log-mel without padding), videos over theirs (H.264, 2 frames a second
 taken), rows over their number (a 640 x 480 JPEG and a question each, two threads).
 
-stages: what each step of a picture's way costs, at Qwen2-VL's budget of pixels: decoding, resizing, normalizing and
-cutting (into memory that is used again); as bytes, which the engine takes, and as float32.
-
-CPU time of one thread, medians; before each run that counts one that does not, of the same size, so that its memory
-is at hand. The exponent is the slope of the logarithm of the time
+CPU time of one thread, sizes in rotating order, medians. The exponent is the slope of the logarithm of the time
 over that of the size: 1 is linear.
 """
 
@@ -24,9 +20,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import io
 import json
 import math
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -40,7 +34,7 @@ from timing import interleaved
 
 from mmkit import audio, kernels, video
 from mmkit.batch import map_ordered
-from mmkit.image import load_image, resize_to_recipe
+from mmkit.image import load_image
 from mmkit.preprocessor import MultiModalPreprocessor
 from mmkit.recipes import QWEN2_VL, QWEN2_VL_VIDEO, WHISPER
 from mmkit.samples import MultiModalSample
@@ -98,40 +92,6 @@ def rows_ready(preprocessor: MultiModalPreprocessor, data: bytes, count: int) ->
         pass
 
 
-def warm(work: Callable[[], None], rounds: int) -> float:
-    """Median CPU milliseconds of a run just behind another one."""
-    spent = []
-    for _ in range(rounds):
-        work()
-        started = time.process_time()
-        work()
-        spent.append(1000 * (time.process_time() - started))
-    return statistics.median(spent)
-
-
-def stages(rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of each stage, by the size of the JPEG."""
-    found = {}
-    for name, size in {"640x480": (640, 480), "1280x960": (1280, 960), "4000x3000": (4000, 3000)}.items():
-        packed = io.BytesIO()
-        harbour(1280, 960).resize(size, Image.Resampling.BICUBIC).save(packed, "JPEG", quality=90)
-        data = packed.getvalue()
-        pixels = load_image(data).pixels
-        resized = resize_to_recipe(pixels, QWEN2_VL)
-        statistics = (QWEN2_VL.mean, QWEN2_VL.std)
-        floats, _ = kernels.pack_patches(resized, statistics=statistics)
-        whole, _ = kernels.pack_patches(resized)
-        sides: dict[str, Callable[[], object]] = {
-            "decode": partial(load_image, data),
-            "resize": partial(resize_to_recipe, pixels, QWEN2_VL),
-            "cut, bytes": partial(kernels.pack_patches, resized, out=whole),
-            "normalize and cut, float32": partial(kernels.pack_patches, resized, statistics=statistics, out=floats),
-        }
-        found[name] = {stage: round(value, 2) for stage, value in interleaved(sides, rounds).items()}
-        print(name, found[name], flush=True)
-    return found
-
-
 def exponent(sizes: list[float], milliseconds: list[float]) -> float:
     """Slope of the straight line through the logarithms, by least squares."""
     return float(np.polyfit(np.log(sizes), np.log(milliseconds), 1)[0])
@@ -152,7 +112,7 @@ def main() -> None:
     }
     found: dict = {"command": COMMAND, "rounds": rounds}
     for what, (unit, sides) in cases.items():
-        ms = [warm(side, rounds) for side in sides.values()]
+        ms = list(interleaved({str(size): side for size, side in sides.items()}, rounds).values())
         found[what] = {
             "over": unit,
             "sizes": list(sides),
@@ -160,7 +120,6 @@ def main() -> None:
             "exponent": round(exponent(list(sides), ms), 2),
         }
         print(what, found[what], flush=True)
-    found["stages: ms"] = stages(rounds)
     if "--quick" not in sys.argv:
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
