@@ -14,6 +14,7 @@ half of the width. Crop a larger picture to its text first.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mmkit import shipped
@@ -48,18 +49,28 @@ def phrases() -> list[str]:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte by byte, with a token for each of phrases(); any text can be encoded."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    """Byte by byte, with a token for each of phrases(); any text can be encoded.
+
+    The phrases are plain entries of the vocabulary, cut out before bytes are merged: tokens that are added to a
+    tokenizer are spelled out where user text is kept from becoming control tokens.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    entries = [*vision.SPECIAL_TOKENS, *alphabet, *("".join(pair) for pair in MERGES)]
+    whole = [phrase.replace(" ", "Ġ") for phrase in phrases()]  # as ByteLevel writes a space
+    entries = [*vision.SPECIAL_TOKENS, *alphabet, *("".join(pair) for pair in MERGES), *whole]
     vocabulary = {entry: number for number, entry in enumerate(entries)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=list(MERGES)))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=list(MERGES), ignore_merges=True))
+    longest_first = "|".join(re.escape(phrase) for phrase in sorted(phrases(), key=len, reverse=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(longest_first), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(list(vision.SPECIAL_TOKENS))
-    tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases()])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **vision.TOKEN_NAMES)
 
 
