@@ -29,6 +29,7 @@ from mmkit.engine import (
     idle_preprocessors,
     llm_arguments,
     llvmlite_out_of_sight,
+    one_worker,
     preprocessor_for,
     runner,
     set_environment,
@@ -65,7 +66,7 @@ class AsyncEngine:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.v1.engine.async_llm import AsyncLLM
 
-            arguments = llm_arguments(self.model, self.settings, self.preprocessor.modalities)
+            arguments = llm_arguments(self.model, self.settings, self.preprocessor.modalities) | one_worker()
             started = AsyncEngineArgs(model=self.model, runner=runner(self.preprocessor), **arguments)
             with llvmlite_out_of_sight():
                 self._llm = AsyncLLM.from_engine_args(started)

@@ -220,8 +220,10 @@ class Cleaner:
         allowed = self.preprocessor.max_items.get(modality, index + 1) if modality in self.family.modalities else 0
         if index >= allowed:
             raise LimitExceeded(f"at most {allowed} {modality} items in a request")
-        if part.get(kind) is None and KEY.fullmatch(str(part.get("uuid"))):
-            return {"type": kind, kind: None, "uuid": part["uuid"]}  # sent before; its key is the proof
+        if part.get(kind) is None and part.get("uuid") is not None:
+            if not KEY.fullmatch(str(part["uuid"])):
+                raise InvalidArgument(f"{modality} {index}: a uuid is the content key of what was sent before")
+            return {"type": kind, kind: None, "uuid": part["uuid"]}  # its key is the proof
         try:
             return self._item(modality, _source(part, kind), part.get("uuid"), clocks)
         except MmkitError as error:

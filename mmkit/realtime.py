@@ -6,6 +6,8 @@
     for words in listen("http://127.0.0.1:8000/v1", chunks):
         print(words)
 
+    microphone("http://127.0.0.1:8000/v1", model)    a page for a browser: hold the button, speak, read
+
 Follows vLLM 0.32's events, not OpenAI's: session.update, input_audio_buffer.append and .commit go there,
 transcription.delta and .done come back. An utterance is sent while it is spoken; its words come once the pause
 after it is long enough. Finds pauses by energy; leaves out voices that speak at once, and echo.
@@ -132,3 +134,60 @@ def _expect(socket: Any, kind: str, seconds: float) -> dict[str, Any]:
             raise EngineFailed(f"the server refuses: {event.get('error')}")
         if event["type"] == kind:
             return event
+
+
+def microphone(url: str, model: str) -> str:
+    """HTML with a button: the browser's microphone goes to the server while it is held down, the words come back.
+
+    url: of the server, ending in /v1, as the browser reaches it.  model: its name there.  In a notebook:
+    `IPython.display.HTML(microphone(server.url, server.name))`. A browser gives its microphone only to a page of
+    this machine or of https. The sound goes to that one address and is kept nowhere.
+    """
+    return PAGE.replace("ADDRESS", json.dumps(f"{url.replace('http', 'ws', 1)}/realtime")).replace(
+        "MODEL", json.dumps(model)
+    )
+
+
+PAGE = """\
+<button id="hold" disabled>hold and speak</button> <output id="said"></output>
+<script>
+(async () => {
+  const button = document.getElementById("hold"), said = document.getElementById("said");
+  const socket = new WebSocket(ADDRESS);
+  const send = (event) => socket.send(JSON.stringify(event));
+  const base64 = (floats) => {
+    const pcm = new DataView(new ArrayBuffer(2 * floats.length));
+    floats.forEach((x, i) => pcm.setInt16(2 * i, 32767 * Math.max(-1, Math.min(1, x)), true));
+    return btoa(String.fromCharCode(...new Uint8Array(pcm.buffer)));
+  };
+  let speaking = false;
+  socket.onclose = () => { said.textContent = "the server has gone"; button.disabled = true; };
+  socket.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    if (event.type === "session.created") send({ type: "session.update", model: MODEL });
+    if (event.type === "transcription.done") said.textContent = event.text;
+    if (event.type === "error") said.textContent = "refused: " + JSON.stringify(event.error);
+  };
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+  const context = new AudioContext({ sampleRate: 16000 });
+  const tap = "registerProcessor('tap', class extends AudioWorkletProcessor {"
+    + "process([[mono]]) { if (mono) this.port.postMessage(mono); return true; } });";
+  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([tap], { type: "text/javascript" })));
+  const ears = new AudioWorkletNode(context, "tap");
+  ears.port.onmessage = ({ data }) => {
+    if (speaking) send({ type: "input_audio_buffer.append", audio: base64(data) });
+  };
+  context.createMediaStreamSource(microphone).connect(ears);
+  button.onpointerdown = () => {
+    context.resume();
+    send({ type: "input_audio_buffer.commit" });
+    speaking = true;
+  };
+  button.onpointerup = () => {
+    speaking = false;
+    send({ type: "input_audio_buffer.commit", final: true });
+  };
+  button.disabled = false;
+})();
+</script>
+"""

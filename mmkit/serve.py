@@ -21,12 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mmkit import shipped
-from mmkit.engine import ENVIRONMENT, Settings, llm_arguments, preprocessor_for, runner
+from mmkit.engine import ENVIRONMENT, Settings, llm_arguments, one_worker, preprocessor_for, runner
 from mmkit.errors import EngineFailed
 from mmkit.gateway import READABLE, Cleaner, Rules
 
@@ -68,7 +68,7 @@ class Server:
         arguments = llm_arguments(self.model, settings, preprocessor.modalities)
         arguments["limit_mm_per_prompt"] = {m: n for m, n in self.rules.max_items if m in preprocessor.modalities}
         arguments |= {"runner": runner(preprocessor), "model": self.model, "served_model_name": self.name}
-        arguments |= {"host": self.host, "port": self.port} | SAFE
+        arguments |= {"host": self.host, "port": self.port} | SAFE | one_worker()
         self._folder = tempfile.TemporaryDirectory(prefix="mmkit-serve-")
         self.log = log or Path(self._folder.name, "server.log")
         with self.log.open("wb") as said:
@@ -97,9 +97,13 @@ class Server:
     def __exit__(self, *failure: object) -> None:
         self.stop()
 
-    def wait(self, seconds: float = START_SECONDS, *, progress: bool = False) -> Server:
-        """Until it answers.  Raises EngineFailed, with the end of its log, where it dies or takes too long."""
-        end = time.monotonic() + seconds
+    def wait(self, seconds: float = START_SECONDS, *, progress: bool | Callable[[float], object] = False) -> Server:
+        """Until it answers.  Raises EngineFailed, with the end of its log, where it dies or takes too long.
+
+        progress: show on stderr that time passes, or a function that is told the seconds so far, about once each.
+        """
+        begun = time.monotonic()
+        end = begun + seconds
         with _bar(progress) as step:
             while not self.is_ready():
                 died = self.process.poll() is not None
@@ -108,7 +112,7 @@ class Server:
                     what = "ended while it started" if died else f"is not ready after {seconds:.0f} s"
                     raise EngineFailed("\n".join([f"the server {what}; it said last:", *last]))
                 time.sleep(0.2)
-                step()
+                step(time.monotonic() - begun)
         return self
 
     def is_ready(self) -> bool:
@@ -195,15 +199,26 @@ def free_port(host: str) -> int:
 
 
 @contextlib.contextmanager
-def _bar(progress: bool) -> Iterator[Any]:
-    """A call that shows on stderr that time passes."""
+def _bar(progress: bool | Callable[[float], object]) -> Iterator[Callable[[float], object]]:
+    """A function of the seconds so far that shows them, once a second."""
+    if callable(progress):
+        told = -1
+
+        def tell(seconds: float) -> None:
+            nonlocal told
+            if int(seconds) > told:
+                told = int(seconds)
+                progress(seconds)
+
+        yield tell
+        return
     if not progress:
-        yield lambda: None
+        yield lambda seconds: None
         return
     from tqdm import tqdm
 
     with tqdm(desc="starting vLLM", bar_format="{desc}: {elapsed}", file=sys.stderr, leave=False) as bar:
-        yield bar.update
+        yield lambda seconds: bar.refresh()
 
 
 def serve(model: str, host: str, port: int) -> int:

@@ -149,6 +149,16 @@ WRONG: dict[str, list[Wrong]] = {
         Wrong("counted == audio_tokens", "(halved - 2) // 2 + 1", "halved // 2 + 1"),
         Wrong("counted == audio_tokens", "-(-samples // 160)", "samples // 80"),
     ],
+    "11_serving": [
+        Wrong("equal for 300 lengths", "4 * -(-n // 3)", "4 * n // 3"),
+        Wrong("equal for 300 lengths", "4 * -(-n // 3)", "4 * -(-n // 4)"),
+        Wrong("three videos, equal", '/ clock["fps"]', "/ 1.0"),
+        Wrong(
+            "three videos, equal", 'np.array(clock["frames_indices"])', "np.arange(len(clock['frames_indices']))"
+        ),
+        Wrong("by the law", "rate * (ends - starts).mean()", "(ends - starts).mean() / rate"),
+        Wrong("by the law", "len(starts) / span", "len(starts) / starts.max()"),
+    ],
     "12_fast_and_big": [
         Wrong("theirs[0, -40:]", "positions[:, -1:] + 1", "positions[:, -1:] + 2"),
         Wrong("theirs[0, -40:]", "triu(T - n + 1)", "triu(T - n + 2)"),

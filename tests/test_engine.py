@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from mmkit.errors import (
 )
 from mmkit.preprocessor import MultiModalSample
 from mmkit.uuids import Uuids
+from mmkit.zoo.worlds import second_renderer, shapes
 
 pytestmark = pytest.mark.vllm
 COLOURS = {"red": (215, 40, 40), "green": (40, 165, 60), "blue": (45, 75, 215)}
@@ -241,6 +243,42 @@ def test_structured_output(engine):
     said = engine.ask(asked, images=image, json=schema)
     assert set(json.loads(said.text)) == {"color", "count"}
     assert not any(letter.isspace() for letter in said.text)
+
+
+def thing(*fields):
+    """A schema of these fields, as pydantic writes one."""
+    known = {"color": tuple(shapes.COLORS), "shape": shapes.SHAPES}
+    return {"type": "object", "required": list(fields), "additionalProperties": False,
+            "properties": {field: {"type": "string", "enum": list(known[field])} for field in fields}}  # fmt: skip
+
+
+def held_out(count=None):
+    """200 scenes of a seed that no training drew, half of them by the renderer that no training uses."""
+    rng, noise = random.Random(f"held out json {count}"), np.random.default_rng(5)
+    for number in range(200):
+        scene = shapes.sample_scene(rng, count=count)
+        draw = second_renderer.draw_scene if number % 2 else shapes.draw_scene
+        yield scene, Image.fromarray(draw(scene, noise))
+
+
+def test_json_about_200_held_out_scenes(engine):
+    """Valid, and right: the values are read off the scene from which the picture was drawn."""
+    scenes, pictures = zip(*held_out(count=1), strict=True)
+    samples = [MultiModalSample("Describe the image.", (each,)) for each in pictures]
+    said = engine.answer(samples, json=thing("color", "shape"))
+    true = [{"color": scene.shapes[0].color, "shape": scene.shapes[0].kind} for scene in scenes]
+    assert [json.loads(answer.text) for answer in said] == true
+
+
+def test_a_list_in_json_about_200_held_out_scenes(engine):
+    """None to three shapes: always valid, seldom wrong."""
+    scenes, pictures = zip(*held_out(), strict=True)
+    schema = {"type": "object", "required": ["shapes"], "additionalProperties": False,
+              "properties": {"shapes": {"type": "array", "items": thing("color", "shape")}}}  # fmt: skip
+    samples = [MultiModalSample("What is in the picture?", (each,)) for each in pictures]
+    said = [json.loads(answer.text)["shapes"] for answer in engine.answer(samples, json=schema, max_tokens=128)]
+    true = [[{"color": shape.color, "shape": shape.kind} for shape in scene.shapes] for scene in scenes]
+    assert sum(map(lambda ours, theirs: ours == theirs, said, true)) >= 190
 
 
 def test_wrong_sampling_is_told_before_anything_is_read(engine):

@@ -5,14 +5,16 @@ pixels, never by the functions under test.
 """
 
 import colorsys
+import json
 import random
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmkit.zoo.worlds import charts, second_renderer, shapes
+from mmkit.zoo.worlds import charts, forms, second_renderer, shapes
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.tuples(st.integers(84, 224), st.integers(84, 224)).filter(lambda s: 0.5 <= s[0] / s[1] <= 2)
@@ -248,3 +250,67 @@ def test_every_phrasing_can_be_said():
                 question = shapes.ask(rng, THREE, kind, i)
                 assert question is not None
                 assert "{" not in question.text
+
+
+# ---------------------------------------------------------------------------------------------- answers in JSON
+
+
+def facts(scene, shape):
+    """What is true of one shape, from its plain values."""
+    side = (scene.width * scene.height) ** 0.5
+    return {shape.color, shape.kind, "small" if shape.r < 0.16 * side else "large", shapes.place(shape, scene)}
+
+
+@given(SEEDS, SIZES)
+@settings(max_examples=150)
+def test_fields_hold_facts_of_one_shape_and_the_count(seed, size):
+    rng = random.Random(seed)
+    scene = shapes.sample_scene(rng, *size)
+    question = forms.ask_fields(rng, scene)
+    told = json.loads(question.answer)
+    assert 1 <= len(told) <= 4
+    words = [value for value in told.values() if isinstance(value, str) and value not in shapes.NUMBER_WORDS]
+    counts = [value for value in told.values() if value not in words]
+    assert all(value in (len(scene.shapes), shapes.NUMBER_WORDS[len(scene.shapes)]) for value in counts)
+    fits = [shape for shape in scene.shapes if set(words) <= facts(scene, shape)]
+    assert fits or not words
+    named = [
+        s for s in scene.shapes if re.search(rf"\b(the {s.kind}|the {s.color} shape|the {s.name})\b", question.text)
+    ]
+    assert not named or set(words) <= facts(scene, named[0]) or named[0].kind not in question.text
+
+
+@given(SEEDS)
+@settings(max_examples=100)
+def test_a_list_holds_all_shapes_from_left_to_right(seed):
+    rng = random.Random(seed)
+    scene = shapes.sample_scene(rng)
+    told = json.loads(forms.ask_list(rng, scene).answer)
+    (listed,) = (value for value in told.values() if isinstance(value, list))
+    assert [set(each.values()) for each in listed] == [{s.color, s.kind} for s in scene.shapes]
+    assert set(told) - {"count"} <= {"shapes", "objects", "items"}
+    assert told.get("count", len(listed)) in (len(listed), shapes.NUMBER_WORDS[len(listed)])
+
+
+@given(SEEDS)
+@settings(max_examples=60)
+def test_numbers_and_charts_in_json(seed):
+    rng = random.Random(seed)
+    number, chart = charts.sample_number(rng), charts.sample_chart(rng)
+    (read,) = json.loads(forms.ask_number(rng, number).answer).values()
+    assert str(read) == number.digits
+    tallest = min(chart.bars, key=lambda bar: bar.y).color
+    known = {tallest, len(chart.bars), shapes.NUMBER_WORDS[len(chart.bars)]}
+    assert set(json.loads(forms.ask_chart(rng, chart).answer).values()) <= known
+
+
+def test_a_form_that_is_given_leaves_only_what_is_open_to_the_model():
+    """By hand: brackets, names and commas are the grammar's; values, their ends and a list's end are not."""
+    shapes_list = [{"color": "red"}, {"color": "blue"}]
+    pieces = forms.written([("count", "two"), ("shapes", shapes_list)], form=False)
+    assert "".join(text for text, _ in pieces) == '{"count":"two","shapes":[{"color":"red"},{"color":"blue"}]}'
+    assert "".join(text if own else "." * len(text) for text, own in pieces) == (
+        '..........two".....................red"},..........blue"}]}'
+    )
+    told = forms.written([("color", "red"), ("count", "two")], form=True)
+    assert [text for text, own in told if not own] == ['"']  # a number as a word: the question does not say so

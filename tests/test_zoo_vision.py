@@ -16,7 +16,7 @@ from mmkit.zoo.vision.conversation import Writer, reword, rows_about, sample_sys
 from mmkit.zoo.vision.forward import MERGE, QwenForward, patchify
 from mmkit.zoo.vision.model import MAX_FRAMES, build_model, build_processor, save, train_tokenizer
 from mmkit.zoo.vision.train import VisionConfig, VisionTask
-from mmkit.zoo.worlds import charts, shapes
+from mmkit.zoo.worlds import charts, forms, shapes
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +173,21 @@ def test_turns_are_encoded_as_the_chat_template_writes_them(processor):
         messages += [message("user", text(question)), message("assistant", text("one"))]
         whole = processor.apply_chat_template(messages, tokenize=False).rstrip("\n")
         assert ids == processor.tokenizer(whole)["input_ids"]
+
+
+def test_pieces_of_an_answer_are_the_tokens_of_the_whole(processor):
+    """The very sequence that the tokenizer gives; only the model's own tokens are learned."""
+    writer, rng = Writer(processor.tokenizer), random.Random(4)
+    for number in range(200):
+        scene = shapes.sample_scene(rng)
+        question = (forms.ask_fields, forms.ask_list)[number % 2](rng, scene)
+        _, (ids, own) = writer.turns([(question.text, question.pieces)])
+        assert ids == processor.tokenizer(question.answer + "<|im_end|>")["input_ids"]
+        packed = pack([Row([1], [writer.turns([(question.text, question.pieces)])])])
+        assert packed.targets.tolist() == [token for token, learned in zip(ids, own, strict=True) if learned]
+        assert len(packed.owner) == sum(own)
+        before = packed.ids.flatten()[packed.queries + 1]  # each query stands before its target
+        assert before[:-1].tolist() == packed.targets[:-1].tolist()
 
 
 def test_every_kind_of_batch_can_be_made_and_learned():

@@ -3,8 +3,7 @@
     style    colors, sizes, how a notebook stores a figure     alt      a figure in words, for who cannot see it
     text     tokens, losses, masks     image   pixels, patches     audio   waves, spectra     video   frames, times
     models   how they are put together         training   losses as they fall, scores side by side
-    serving  seats, blocks and caches of an engine
-    stages   where time goes
+    serving  starts, answers as they come, load     batching  seats, blocks and caches     stages  where time goes
 
 Follows the Okabe-Ito palette, which color-blind readers can tell apart, and the habit of drawing what lies
 between two steps. Draws what it is given and imports nothing else of mmkit; leaves out interactive plots.
@@ -31,9 +30,19 @@ from mmkit.plots.audio import (
     waveform,
     wrong_recipes,
 )
+from mmkit.plots.batching import block_map, found_again, plain_ticks, power_laws, timetable
 from mmkit.plots.image import Photo, damages, harms, histograms, patch_grid, pictures, staircase, tilings, weights
 from mmkit.plots.models import attention_over, call_chart, diagram, similarity, token_rows
-from mmkit.plots.serving import block_map, found_again, plain_ticks, power_laws, timetable
+from mmkit.plots.serving import (
+    arrivals,
+    budgets,
+    gauges,
+    growth,
+    heard_live,
+    hesitation,
+    load,
+    progress,
+)
 from mmkit.plots.stages import stage_bars
 from mmkit.plots.style import (
     BLACK,
@@ -77,9 +86,11 @@ __all__ = [
     "Photo",
     "Player",
     "Strip",
+    "arrivals",
     "attention",
     "attention_over",
     "block_map",
+    "budgets",
     "call_chart",
     "clocks",
     "compression",
@@ -91,11 +102,16 @@ __all__ = [
     "filter_banks",
     "found_again",
     "frames_and_window",
+    "gauges",
+    "growth",
     "harms",
+    "heard_live",
+    "hesitation",
     "histograms",
     "learning",
     "levels",
     "listening",
+    "load",
     "lost_characters",
     "loudness",
     "masks",
@@ -111,6 +127,7 @@ __all__ = [
     "position_table",
     "power_laws",
     "products",
+    "progress",
     "prompt_strip",
     "sampling",
     "scores",

@@ -1,4 +1,4 @@
-"""Figures of an engine at work: who sits where at which step, which blocks are whose, what a cache found."""
+"""Figures of serving: a start, an answer as it comes, load, live speech, what a laptop holds."""
 
 from __future__ import annotations
 
@@ -6,119 +6,129 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.figure import Figure
 
-from mmkit.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PINK, SKY, VERMILION, YELLOW
-
-PALETTE = (ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PINK)
+from mmkit.plots.style import BLUE, COLOURS, GREEN, GREY, ORANGE, PINK, VERMILION
 
 
-def timetable(panels: Mapping[str, Sequence[Mapping[str, bool]]], title: str, *, seats: int) -> None:
-    """Which request sits in which seat at each step, a panel for each way.
+def progress(seconds: float, usual: float, label: str) -> Figure:
+    """A bar for something that takes about `usual` seconds, after `seconds` of them; closed, to be shown again."""
+    figure, axes = plt.subplots(figsize=(7, 0.75))
+    axes.barh([0], [min(1.0, seconds / usual)], color=BLUE)
+    axes.set(xlim=(0, 1), ylim=(-0.5, 0.5), yticks=[], xticks=[])
+    axes.set_title(f"{label}: {seconds:.0f} s")
+    plt.close(figure)
+    return figure
 
-    panels: name -> for each step, the requests that have a seat and whether they still work.
+
+def arrivals(pieces: Sequence[str], seconds: Sequence[float], title: str, *, end: float) -> None:
+    """An answer's pieces, from above, each at the moment at which it came.
+
+    seconds: since the question was sent.  end: when a client that does not stream would have had it all.
     """
-    longest = max(map(len, panels.values()))
-    figure, rows = plt.subplots(len(panels), 1, figsize=(7, 1.55 * len(panels) + 0.4), sharex=True)
-    for axes, (name, steps) in zip(np.atleast_1d(rows), panels.items(), strict=True):
-        for request, start, stop, seat, working in _stays(steps, seats):
-            color = _color(request) if working else GREY
-            label = request if working else f"{request} waits"
-            axes.barh(seat, stop - start, 0.86, start, color=color, alpha=1 if working else 0.35, label=label)
-            if working:
-                axes.text(start + 0.5, seat, request, ha="center", va="center", fontsize=9, color=_ink(color))
-        axes.set(xlim=(0, longest), ylim=(seats - 0.5, -0.5), yticks=range(seats), ylabel="seat")
-        axes.set_yticklabels(range(1, seats + 1))
-        axes.set_title(name)
-        axes.spines["left"].set_visible(False)
-    axes.set_xlabel("step")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    _, axes = plt.subplots(figsize=(7, 0.9 + 0.17 * len(pieces)))
+    places = np.arange(len(pieces))
+    axes.step([0, *(1000 * np.asarray(seconds))], [-1, *places], where="post", color=BLUE, linewidth=1)
+    for place, piece, second in zip(places, pieces, seconds, strict=True):
+        axes.text(1000 * second - 0.006 * 1000 * end, place, piece.strip(), ha="right", va="center", fontsize=9)
+    axes.axvline(1000 * end, color=VERMILION, linewidth=1.5, linestyle=":", label="all at once")
+    axes.set(xlim=(0, 1120 * end), ylim=(len(pieces) - 0.4, -0.8), yticks=[])
+    axes.set(xlabel="milliseconds since the question")
+    axes.legend(loc="lower left")
+    axes.set_title(title)
     plt.show()
 
 
-def block_map(steps: Sequence[Mapping[str, Sequence[int]]], title: str) -> None:
-    """Whose each block of a pool is at each step.  steps: for each, request -> its block table."""
-    blocks = max(block for tables in steps for table in tables.values() for block in table)
-    spans: dict[tuple[str, int], list[int]] = {}  # (request, block) -> first step, step after the last
-    for at, tables in enumerate(steps):
-        for request, table in tables.items():
-            for block in table:
-                spans.setdefault((request, block), [at, at])[1] = at + 1
-    _, axes = plt.subplots(figsize=(7, 0.9 + 0.17 * blocks))
-    for (request, block), (start, stop) in spans.items():
-        color, label = _color(request), f"{request} in block {block}, steps"
-        axes.barh(block, stop - start, 0.86, start, color=color, label=label)
-        axes.text(start + 0.5, block, request, ha="center", va="center", fontsize=9, color=_ink(color))
-    axes.set(xlim=(0, len(steps)), ylim=(0.3, blocks + 0.7), xlabel="step", ylabel="block of the pool", title=title)
-    axes.spines["left"].set_visible(False)
+def load(clients: Sequence[int], rate: Sequence[float], waits: Sequence[Sequence[float]], title: str) -> None:
+    """Throughput and time to first token against the number of clients.
+
+    rate: answers a second.  waits: of each number of clients, the seconds to the first token of every request.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6))
+    left.plot(clients, rate, "o-", color=BLUE)
+    left.set(xlabel="clients", ylabel="answers a second", ylim=(0, None), xticks=clients)
+    for share, color, name in ((50, GREEN, "half wait less"), (95, VERMILION, "95 % wait less")):
+        right.plot(clients, [1000 * np.percentile(each, share) for each in waits], "o-", color=color, label=name)
+    right.set(xlabel="clients", ylabel="ms to the first token", ylim=(0, None), xticks=clients)
+    right.legend()
+    figure.suptitle(title)
     plt.show()
 
 
-def found_again(prompts: Mapping[str, tuple[int, int]], title: str, *, block: int) -> None:
-    """Of each prompt, the tokens that a prefix cache had and those that were computed.
-
-    prompts: name -> (tokens found, tokens in all).  block: tokens of a block, drawn as a grid.
-    """
-    found, whole = (np.array(numbers) for numbers in zip(*prompts.values(), strict=True))
-    _, axes = plt.subplots(figsize=(7, 0.8 + 0.32 * len(prompts)))
-    axes.barh(list(prompts), found, color=GREEN, label="found")
-    axes.barh(list(prompts), whole - found, left=found, color=GREY, alpha=0.5, label="computed")
-    for edge in range(block, int(whole.max()) + 1, block):
-        axes.axvline(edge, color=BLACK, linewidth=0.5)
-    axes.invert_yaxis()
-    axes.set(title=title, xlabel=f"tokens of the prompt; a line every {block}: a block ends")
+def gauges(seconds: Sequence[float], rows: Mapping[str, Sequence[float]], title: str) -> None:
+    """What a server says of itself over time: a step line for each gauge."""
+    _, axes = plt.subplots(figsize=(7, 2.2))
+    for (name, values), color in zip(rows.items(), (BLUE, VERMILION, GREEN), strict=False):
+        axes.step(seconds, values, where="post", color=color, label=name)
+    axes.set(xlabel="seconds", ylabel="requests", ylim=(0, None))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_title(title)
     plt.show()
 
 
-def power_laws(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float], float]], title: str, *, tall=2.6
-) -> None:
-    """Costs over sizes on logarithmic axes, a panel each.  lines: axis of sizes -> (sizes, ms, exponent)."""
-    _, panels = plt.subplots(1, len(lines), figsize=(7, 2.6))
-    for axes, color, (name, (sizes, ms, exponent)) in zip(
-        np.atleast_1d(panels), (ORANGE, GREEN, PINK, BLUE), lines.items(), strict=False
-    ):
-        sizes, ms = np.asarray(sizes, float), np.asarray(ms, float)
-        middle = np.exp(np.log(ms).mean() + exponent * (np.log(sizes) - np.log(sizes).mean()))
-        axes.loglog(sizes, middle, color=GREY, linewidth=1)
-        axes.loglog(sizes, ms, "o", color=color, markersize=4)
-        axes.set(xlabel=name, title=f"exponent {exponent:.2f}")
-        plain_ticks(axes)
-    np.atleast_1d(panels)[0].set_ylabel("ms")
-    plt.gcf().suptitle(title, x=0.01, ha="left", fontsize=10.5)
+def growth(rows: Mapping[str, Sequence[float]], title: str, *, xlabel: str, ylabel: str) -> None:
+    """One line a row against 1, 2, 3 ...; the first of them is the wrong way."""
+    _, axes = plt.subplots(figsize=(7, 2.2))
+    for (name, values), color in zip(rows.items(), (VERMILION, BLUE, GREEN), strict=False):
+        axes.plot(np.arange(1, len(values) + 1), values, "o-", markersize=3, color=color, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    axes.legend()
+    axes.set_title(title)
     plt.show()
 
 
-def plain_ticks(axes: Axes) -> None:
-    """Logarithmic axes with numbers that can be read aloud: 1, 10, 100."""
-    for axis in (axes.xaxis, axes.yaxis):
-        if axis.get_scale() == "log":
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value:g}")
+def hesitation(shades: Sequence[tuple[int, int, int]], rows: Mapping[str, Sequence[float]], title: str) -> None:
+    """Probabilities of some answers over a row of colors, which are drawn below.
 
-
-def _stays(steps: Sequence[Mapping[str, bool]], seats: int) -> list[tuple[str, int, int, int, bool]]:
-    """(request, first step, step after the last, seat, working) of each unbroken stay; the lowest free seat first.
-
-    >>> _stays([{"a": True, "b": True}, {"a": False, "c": True}], 2)
-    [('a', 0, 1, 0, True), ('b', 0, 1, 1, True), ('a', 1, 2, 0, False), ('c', 1, 2, 1, True)]
+    shades: RGB, 0 to 255.  rows: answer -> one probability a shade.
     """
-    taken: dict[str, int] = {}
-    stays: dict[tuple[str, bool], list[int]] = {}
-    for at, present in enumerate(steps):
-        taken = {request: seat for request, seat in taken.items() if request in present}
-        for request, working in present.items():
-            if request not in taken:
-                taken[request] = min(set(range(seats)) - set(taken.values()))
-            stays.setdefault((request, working), [at, at, taken[request]])[1] = at + 1
-    return [(request, start, stop, seat, working) for (request, working), (start, stop, seat) in stays.items()]
+    _, axes = plt.subplots(figsize=(7, 2.4))
+    for (name, values), color in zip(rows.items(), (ORANGE, VERMILION, BLUE), strict=False):
+        axes.plot(100 * np.asarray(values), "o-", color=color, label=name)
+    axes.scatter(range(len(shades)), [-14] * len(shades), s=150, color=np.asarray(shades) / 255, clip_on=False)
+    axes.set(xticks=[], ylim=(-24, 105), yticks=(0, 50, 100), ylabel="probability, %")
+    axes.legend(loc="center left")
+    axes.set_title(title)
+    plt.show()
 
 
-def _color(request: str) -> str:
-    return PALETTE[ord(request[0]) % len(PALETTE)]
+def heard_live(
+    wave: np.ndarray, rate: int, words: Sequence[tuple[float, str]], title: str, *, ends: Sequence[float] = ()
+) -> None:
+    """A clip as it was played, and each utterance's words at the moment at which they came.
+
+    words: (second, text).  ends: seconds at which somebody stopped speaking.
+    """
+    _, axes = plt.subplots(figsize=(7, 2.3))
+    step = max(1, len(wave) // 3000)
+    axes.plot(np.arange(len(wave))[::step] / rate, wave[::step], color=COLOURS["audio"], linewidth=0.5)
+    top = 1.15 * float(np.abs(wave).max())
+    for end in ends:
+        axes.axvline(end, color=GREY, linestyle=":", linewidth=1)
+    for second, text in words:
+        axes.axvline(second, color=BLUE, linewidth=1.2)
+        axes.text(second + 0.05, top * 1.25, text, color=BLUE, fontsize=9)
+    axes.set(ylim=(-top, 1.7 * top), yticks=[], xlabel="seconds")
+    axes.set_title(title)
+    plt.show()
 
 
-def _ink(color: str) -> str:
-    return "white" if color in (BLUE, VERMILION, GREEN) else "black"
+def budgets(
+    rows: Mapping[str, Mapping[str, float]], limits: Mapping[str, float], title: str, *, xlabel: str = "GB"
+) -> None:
+    """Stacked bars of what each row needs, and a line for each limit."""
+    _, axes = plt.subplots(figsize=(7, 0.8 + 0.36 * len(rows)))
+    colors = (BLUE, ORANGE, PINK)
+    for place, parts in enumerate(rows.values()):
+        begin = 0.0
+        for (part, size), color in zip(parts.items(), colors, strict=False):
+            axes.barh([place], [size], left=begin, color=color, label=part if place == 0 else None)
+            begin += size
+    for name, size in limits.items():
+        axes.axvline(size, color=GREY, linestyle=":")
+        axes.text(size, -0.75, name, ha="center", fontsize=9, color=GREY)
+    axes.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel)
+    axes.invert_yaxis()
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_title(title, pad=16)
+    plt.show()

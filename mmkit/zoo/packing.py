@@ -27,6 +27,7 @@ from torch import Tensor
 from mmkit.models.omni.towers import apply_rotary
 
 Owner = tuple[int, int, int]  # (row, branch, turn) of a token to predict
+Turn = tuple[list[int], bool | list[bool]]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ class Placeholder:
 class Row:
     """One packed sequence: a prefix of token ids and Placeholders, then branches that share it.
 
-    branches: turns as (ids, learn), a question (learn is False) before each answer (True).
+    branches: turns as (ids, learn), a question (learn is False) before each answer (True, or token by token where a
+    form forces some).
     items: for each Placeholder, which item's embeddings it takes, in order of appearance.
     """
 
     prefix: list[int | Placeholder]
-    branches: list[list[tuple[list[int], bool]]]
+    branches: list[list[Turn]]
     items: list[int] = field(default_factory=list)
 
 
@@ -103,12 +105,10 @@ def pack(rows: Sequence[Row]) -> Packed:
         for branch, turns in enumerate(row.branches):
             at = start
             for turn, (tokens, learn) in enumerate(turns):
-                if learn:  # the token before predicts the first
-                    r_labels[-1] = tokens[0]
-                    r_labels += [*tokens[1:], -1]
-                    owner += [(number, branch, turn)] * len(tokens)
-                else:
-                    r_labels += [-1] * len(tokens)
+                own = [learn] * len(tokens) if isinstance(learn, bool) else learn
+                # The token before predicts the first.
+                r_labels[-1:] = [*(token if said else -1 for token, said in zip(tokens, own, strict=True)), -1]
+                owner += [(number, branch, turn)] * sum(own)
                 r_ids += tokens
                 r_positions += [(at + k, at + k, at + k) for k in range(len(tokens))]
                 r_segments += [1 + branch] * len(tokens)

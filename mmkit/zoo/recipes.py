@@ -18,6 +18,7 @@ from mmkit.zoo.training import Task
 RECIPES = {
     "tiny-qwen2-vl": ("mmkit.zoo.vision.train", "VisionTask"),
     "tiny-reader": ("mmkit.zoo.reader.train", "ReaderTask"),
+    "more-qwen2-vl": ("mmkit.zoo.vision.train", "MoreTask"),  # the shipped one, and answers in JSON
     "tiny-speech": ("mmkit.zoo.audio.train", "SpeechPairTask"),  # tiny-qwen2-audio and tiny-whisper
     "tiny-qwen2-audio": ("mmkit.zoo.audio.train", "Qwen2AudioTask"),
     "tiny-whisper": ("mmkit.zoo.audio.train", "WhisperTask"),

@@ -31,6 +31,7 @@ from .nb07_updates import find_items, state_of_prompt, tiled_content
 from .nb08_register import embed_clips, expand_text, wrapped_clip
 from .nb09_pictures import answered_and_right, embeddings_fit, phi_prompt
 from .nb10_sound import whisper_prompt, windows, word_error_rate, worth_asking
+from .nb11_serving import held_bytes, percentile, wait_before_retry
 from .nb12_big import blocks_held, steps_needed, tokens_found
 from .nb13_applications import least_cost, odd_one_out, precision_and_recall
 from .nb15_train import answer_labels, leaks, pairs

@@ -1,6 +1,6 @@
 """Batches for training and measuring tiny-qwen2-vl: pictures of one size, and conversations about them.
 
-    BatchGenerator.make("scene" | "text_first" | "pair" | "clip" | "read")
+    BatchGenerator.make("scene" | "text_first" | "pair" | "clip" | "read" | "json" | "json_read")
         -> Batch (patches by grid, marks, packed conversations, their questions)
 
 Every batch has pictures of one random size (a pair may have two), so that its tensors are dense; over many
@@ -22,10 +22,10 @@ from mmkit.zoo.packing import Packed, Placeholder, Row, pack
 from mmkit.zoo.vision.conversation import Writer, rows_about
 from mmkit.zoo.vision.forward import MERGE, patchify
 from mmkit.zoo.vision.model import MAX_FRAMES
-from mmkit.zoo.worlds import charts, shapes
+from mmkit.zoo.worlds import charts, forms, shapes
 from mmkit.zoo.worlds.shapes import Question
 
-KINDS = ("scene", "text_first", "pair", "clip", "read")
+KINDS = ("scene", "text_first", "pair", "clip", "read", "json", "json_read")
 # What a vision token should know: x, y (0..1), class of color, of thing, of motion.  Class 0 is "none".
 Mark = tuple[float, float, *tuple[int, ...]]
 COLOR_CLASS = {name: 1 + i for i, name in enumerate(shapes.COLORS)}
@@ -143,6 +143,15 @@ def ask_both(rng: random.Random, first: shapes.Scene, second: shapes.Scene, plai
     return list(asked.values())
 
 
+def ask_in_json(rng: random.Random, scene: shapes.Scene, limit: int, plain: bool = False) -> list[Question]:
+    """A third of `limit` answers in JSON, some of them lists, and one plain question: a form stays a choice."""
+    asked = [
+        forms.ask_list(rng, scene) if rng.random() < 0.25 else forms.ask_fields(rng, scene)
+        for _ in range(limit // 3)
+    ]
+    return asked + ask_all(rng, scene, 1, plain)
+
+
 class BatchGenerator:
     """An endless source of batches.
 
@@ -195,11 +204,13 @@ class BatchGenerator:
         placeholder = Placeholder((max(1, steps), grid[0] // MERGE, grid[1] // MERGE), token)
         return (patches, grid), [placeholder] * (len(patches) // max(1, steps))
 
-    def _scene(self, size: tuple[int, int], count: int | None = None, questions: int | None = None) -> tuple:
+    def _scene(
+        self, size: tuple[int, int], count: int | None = None, questions: int | None = None, ask: Any = ask_all
+    ) -> tuple:
         scenes = [shapes.sample_scene(self.rng, *size) for _ in range(count or self.images)]
         group, placeholders = self._see([self.renderer.scene(scene, self.noise) for scene in scenes])
         asked = [
-            ([item], ask_all(self.rng, scene, questions or self.questions, self._plain))
+            ([item], ask(self.rng, scene, questions or self.questions, self._plain))
             for item, scene in enumerate(scenes)
         ]
         return [group], placeholders, [scene_marks(scene) for scene in scenes], asked
@@ -241,7 +252,13 @@ class BatchGenerator:
         ]
         return [group], placeholders, [marks for clip in clips for marks in clip_marks(clip)], asked
 
-    def _read(self, size: tuple[int, int]) -> tuple:
+    def _json(self, size: tuple[int, int]) -> tuple:
+        return self._scene(size, self.images * 5 // 6, ask=ask_in_json)
+
+    def _json_read(self, size: tuple[int, int]) -> tuple:
+        return self._read(size, in_json=True)
+
+    def _read(self, size: tuple[int, int], in_json: bool = False) -> tuple:
         rng = self.rng
         half = self.images * 2 // 3
         numbers = [charts.sample_number(rng, *size) for _ in range(half)]
@@ -249,6 +266,11 @@ class BatchGenerator:
         pictures = [self.renderer.number(number, self.noise) for number in numbers]
         pictures += [self.renderer.chart(chart, self.noise) for chart in bars]
         group, placeholders = self._see(pictures)
+        marks = [*map(number_marks, numbers), *map(chart_marks, bars)]
+        if in_json:
+            asked = [([i], [forms.ask_number(rng, number)]) for i, number in enumerate(numbers)]
+            asked += [([half + i], [forms.ask_chart(rng, c), forms.ask_chart(rng, c)]) for i, c in enumerate(bars)]
+            return [group], placeholders, marks, asked
         asked = [
             ([i], [charts.ask_number(rng, n, sample_phrasing(rng, self._plain))]) for i, n in enumerate(numbers)
         ]
@@ -259,4 +281,4 @@ class BatchGenerator:
             )
             for i, c in enumerate(bars)
         ]
-        return [group], placeholders, [*map(number_marks, numbers), *map(chart_marks, bars)], asked
+        return [group], placeholders, marks, asked

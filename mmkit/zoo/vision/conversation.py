@@ -10,15 +10,17 @@ Leaves out what the model is not trained for: tools, several images in one turn 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmkit.zoo.packing import Placeholder, Row
+from mmkit.zoo.packing import Placeholder, Row, Turn
 from mmkit.zoo.vision.model import SYSTEM_PROMPTS
 from mmkit.zoo.worlds.shapes import Question
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+Said = str | Sequence[tuple[str, bool]]  # an answer, or in parts: (text, is it the model's own?)
 SEPARATORS = ("", "", "", "\n", "\n", " ")
 SMALL_TALK = (
     ("Hello.", "Hello."),
@@ -109,15 +111,22 @@ class Writer:
             text = "<|vision_end|>"
         return pieces + self.encode(text)
 
-    def turns(self, asked: list[tuple[str, str]]) -> list[tuple[list[int], bool]]:
+    def turns(self, asked: Sequence[tuple[str, Said]]) -> list[Turn]:
         """Questions with answers as one branch: (ids, learn) pieces; later turns follow earlier ones."""
-        pieces = []
+        pieces: list[Turn] = []
         for number, (question, answer) in enumerate(asked):
             opening = "\n<|im_start|>user\n" if number else ""
             closing = "<|im_end|>\n<|im_start|>assistant\n"
-            # Encoded in parts that the tokenizer never joins: special tokens and line breaks stand between.
+            # Encoded in parts that the tokenizer never joins: special tokens and line breaks stand between, and in
+            # an answer in parts words from signs.
             pieces.append((self.encode(opening) + self.encode(question) + self.encode(closing), False))
-            pieces.append((self.encode(answer + "<|im_end|>"), True))
+            ids: list[int] = []
+            own: list[bool] = []
+            parts = [(answer, True)] if isinstance(answer, str) else answer
+            for text, learn in (*parts, ("<|im_end|>", True)):
+                ids += self.encode(text)
+                own += [learn] * (len(ids) - len(own))
+            pieces.append((ids, own))
         return pieces
 
 
@@ -149,7 +158,7 @@ def rows_about(
         for question in questions:
             before = say(question.text) + separator
             prefix = writer.prefix(placeholders, system, talk, before, between)
-            rows.append(Row(prefix, [writer.turns([("", question.answer)])], list(items)))
+            rows.append(Row(prefix, [writer.turns([("", question.pieces or question.answer)])], list(items)))
         return rows, [[[question]] for question in questions]
     before = ""
     if len(placeholders) == 2 and not plain and rng.random() < 0.15:
@@ -158,7 +167,7 @@ def rows_about(
     branches = [questions[i : i + length] for i in range(0, len(questions), length)]
     row = Row(writer.prefix(placeholders, system, talk, before, between), [], list(items))
     for branch in branches:
-        asked = [(say(q.text), q.answer) for q in branch]
+        asked = [(say(q.text), q.pieces or q.answer) for q in branch]
         asked[0] = (separator + asked[0][0], asked[0][1])
         row.branches.append(writer.turns(asked))
     return [row], [branches]

@@ -20,7 +20,7 @@ from mmkit.zoo.packing import exact
 from mmkit.zoo.vision.batches import TRAINING, Batch, BatchGenerator, Renderer
 from mmkit.zoo.vision.conversation import Writer
 from mmkit.zoo.vision.forward import QwenForward
-from mmkit.zoo.worlds import charts, second_renderer, shapes
+from mmkit.zoo.worlds import charts, forms, second_renderer, shapes
 
 PER_KIND = 400
 SEED = "scores"
@@ -37,6 +37,7 @@ SOURCES = (
     (("pair",), shapes.PAIR_KINDS),
     (("clip",), shapes.CLIP_KINDS),
     (("read",), charts.NUMBER_KINDS + charts.CHART_KINDS),
+    (("json", "json", "json_read"), forms.FORM_KINDS),
 )
 GROUPS = {
     "one image": shapes.SINGLE_KINDS,
@@ -44,6 +45,7 @@ GROUPS = {
     "video": shapes.CLIP_KINDS,
     "printed numbers": charts.NUMBER_KINDS,
     "bar charts": charts.CHART_KINDS,
+    "answers in JSON": forms.FORM_KINDS,
 }
 
 

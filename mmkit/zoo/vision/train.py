@@ -10,10 +10,12 @@ the tower sees anything, and the tower is slow to be asked.
 Wording comes by and by: first the canonical questions, from which looking is learned quickly, then all others.
 Leaves out the loop (training.py).
 
+MoreTask teaches on from the shipped weights: `mmkit train more-qwen2-vl OUT`.
+
 The shipped weights took 105 minutes of CPU time in several sittings, in which this recipe was found (what held
 them up, and is mended here, were a rotary base of 30 and words that did not resemble what the tower sees). The
 last thirty, with more reading and more typefaces, were a second end of the schedule. As it stands it has not yet
-been run from nothing in one go.
+been run from nothing in one go. Answers in JSON were taught last, by MoreTask, in 25 minutes more.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmkit import shipped
 from mmkit.zoo.packing import answer_loss
 from mmkit.zoo.training import Task, TrainingConfig
 from mmkit.zoo.vision.batches import COLOR_CLASS, MOTION_CLASS, THING_CLASS, Batch, BatchGenerator, Mark
@@ -55,7 +58,8 @@ class VisionConfig(TrainingConfig):
     tower_shares: tuple[tuple[str, float], ...] = (("scene", 0.6), ("read", 0.3), ("clip", 0.1))
     first_shares: tuple[tuple[str, float], ...] = (("scene", 0.70), ("read", 0.24), ("clip", 0.06))
     shares: tuple[tuple[str, float], ...] = (
-        ("scene", 0.34), ("text_first", 0.17), ("pair", 0.11), ("clip", 0.04), ("read", 0.34),
+        ("scene", 0.30), ("text_first", 0.15), ("pair", 0.10), ("clip", 0.04), ("read", 0.31), ("json", 0.08),
+        ("json_read", 0.02),
     )  # fmt: skip
 
 
@@ -185,7 +189,7 @@ class VisionTask(Task):
         """Share of exact answers by kind, on fresh pictures of a seed that training never draws."""
         generator = BatchGenerator(self.writer, random.Random("held out"), np.random.default_rng(987_654))
         right: dict[str, list[bool]] = {}
-        for kind in ("scene", "text_first", "pair", "clip", "clip", "read", "read"):
+        for kind in ("scene", "text_first", "pair", "clip", "clip", "read", "read", "json", "json", "json_read"):
             for _ in range(batches):
                 for asked, good in answer(self.forward, generator.make(kind)):
                     right.setdefault(asked, []).append(good)
@@ -193,3 +197,43 @@ class VisionTask(Task):
 
     def save(self, folder: Path) -> None:
         save(self.model, self.processor, folder)
+
+
+@dataclass(frozen=True)
+class MoreConfig(VisionConfig):
+    """More lessons for a model that knows much: all wordings from the start, low rates that fall to nothing.
+
+    Half of the steps go over what is known. At twice the muon_rate, and with the tower learning on, reading numbers
+    fell from 95 % to 70 % in 400 steps.
+    """
+
+    steps: int = 4000
+    steps_per_minute: int = 170
+    muon_rate: float = 3e-3
+    adam_rate: float = 1e-3
+    tower_first: float = 0.0
+    answers_rate: float = 1.0
+    variety_from: float = 0.0
+    variety_by: float = 0.01
+    shares: tuple[tuple[str, float], ...] = (
+        ("scene", 0.13), ("text_first", 0.11), ("pair", 0.10), ("clip", 0.06), ("read", 0.22), ("json", 0.30),
+        ("json_read", 0.08),
+    )  # fmt: skip
+
+
+class MoreTask(VisionTask):
+    """The shipped model learns on, its vision tower kept as it is, without the dense lesson."""
+
+    recipe = MoreConfig()
+
+    def __init__(self, config: MoreConfig = recipe):
+        super().__init__(config)
+        self.heads = nn.ModuleDict()
+        self.start(Path(shipped.resolve("tiny-qwen2-vl")))
+        self.model.model.visual.requires_grad_(False)
+
+    def loss(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, float]]:
+        assert batch.packed is not None
+        features = [self.forward.vision(*group) for group in batch.groups]
+        loss = answer_loss(self.forward(batch.items(features), batch.packed), batch.packed)
+        return loss, {"answer": loss.item()}

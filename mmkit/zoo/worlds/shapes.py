@@ -239,11 +239,16 @@ class Clip:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its one right answer; kind is one of the *_KINDS."""
+    """A question with its one right answer; kind is one of the *_KINDS.
+
+    pieces: the answer in parts (text, is it the model's own?), where a form forces some of it: of {"color":"red"}
+    only red and what ends it. Empty: all of it is the model's own.
+    """
 
     kind: str
     text: str
     answer: str
+    pieces: tuple[tuple[str, bool], ...] = ()
 
 
 # ---------------------------------------------------------------- colour
@@ -516,7 +521,7 @@ def place(shape: Shape, scene: Scene) -> str | None:
     return "top" if dy < 0 else "bottom"
 
 
-def _only(shapes: tuple[Shape, ...], key: str) -> list[Shape]:
+def unique(shapes: tuple[Shape, ...], key: str) -> list[Shape]:
     """The shapes whose value of `key` no other shape has."""
     values = [getattr(shape, key) for shape in shapes]
     return [shape for shape, value in zip(shapes, values, strict=True) if values.count(value) == 1]
@@ -547,19 +552,19 @@ def ask(rng: random.Random, scene: Scene, kind: str, phrasing: int | None = None
     if kind == "count":
         return _question(rng, kind, NUMBER_WORDS[len(shapes)], phrasing)
     if kind == "color":
-        known = _only(shapes, "kind")
+        known = unique(shapes, "kind")
         if not known:
             return None
         shape = rng.choice(known)
         return _question(rng, kind, shape.color, phrasing, shape=shape.kind)
     if kind == "shape":
-        known = _only(shapes, "color")
+        known = unique(shapes, "color")
         if not known:
             return None
         shape = rng.choice(known)
         return _question(rng, kind, shape.kind, phrasing, color=shape.color)
     if kind == "where":
-        known = [shape for shape in _only(shapes, "name") if place(shape, scene)]
+        known = [shape for shape in unique(shapes, "name") if place(shape, scene)]
         if not known:
             return None
         shape = rng.choice(known)
