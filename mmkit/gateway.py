@@ -17,12 +17,15 @@ import io
 import json
 import os
 import re
+import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
+from threading import Thread
 from typing import Any
 
 from mmkit.errors import (
@@ -105,6 +108,7 @@ class Gateway:
         self.cleaner = Cleaner(preprocessor, self.rules)
         self.threads = ThreadPoolExecutor(self.rules.workers, thread_name_prefix="gateway")
         self.inside = 0  # requests; counted by the event loop alone
+        Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, path = scope["type"], scope.get("path", "")
@@ -151,6 +155,13 @@ class Gateway:
         kept = [(n, v) for n, v in scope["headers"] if n.decode("latin-1") not in (*replaced, "transfer-encoding")]
         added = [(name.encode(), value.encode()) for name, value in replaced.items()]
         await self.app({**scope, "headers": kept + added}, body_then(body, receive), send)
+
+
+def end_with(parent: int) -> None:
+    """End this process once its parent has: a notebook whose kernel was killed leaves no server behind."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Cleaner:

@@ -559,8 +559,13 @@ def test_a_run_resumes_after_its_server_was_killed(servers, qwen, tmp_path):
     assert 60 < done < 300
     port = qwen.port
     qwen.stop()
-    with Server(port=port):
+    serve = [sys.executable, "-m", "mmkit.cli", "serve", "--port", str(port)]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as once_more:
+        assert once_more.stdout.readline().strip() == qwen.url
         again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        processes = psutil.Process(once_more.pid).children(recursive=True)
+        once_more.kill()  # as a notebook's kernel may be: vLLM's processes end all the same
+        assert psutil.wait_procs(processes, timeout=8)[1] == []
     assert again.returncode == 1, again.stderr
     assert f"300 answers ({done} kept from an earlier run), 1 errors" in again.stderr
     keys = Counter(json.loads(line)["key"] for line in journal.read_text().splitlines())
