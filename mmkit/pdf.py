@@ -88,7 +88,7 @@ def _render(
             sheet = document[page]
         except pypdfium2.PdfiumError as error:
             raise CorruptMedia(f"page {page} cannot be read; save the file again", cause=error) from error
-        scale = dpi / POINTS_PER_INCH
+        scale: Any = dpi / POINTS_PER_INCH  # pypdfium2's own hint says int, its documentation float
         width, height = (max(1, round(side * scale)) for side in sheet.get_size())
         media.check_pixels(width, height, limits)
         bitmap: Any = sheet.render(scale=scale, rev_byteorder=True, prefer_bgrx=False)

@@ -102,11 +102,12 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> Qwen2VLFor
     weights.pop("lm_head.weight", None)  # tied to the table
     model.load_state_dict(weights, strict=False)
     with torch.no_grad():
-        rows = model.get_input_embeddings().weight
+        rows: Any = model.get_input_embeddings().weight
         for token, row in tokenizer.get_vocab().items():
             if token in known:
                 rows[row] = table[known[token]]
-        for block in model.model.visual.blocks[len(old.model.visual.blocks) :]:
+        blocks: Any = model.model.visual.blocks
+        for block in blocks[len(old.model.visual.blocks) :]:
             for layer in (block.attn.proj, block.mlp.fc2):
                 layer.weight.zero_()
                 layer.bias.zero_()

@@ -8,9 +8,9 @@ Letters in answers start from the direction in which the tower says them. The le
 Leaves out the loop (training.py).
 
 The shipped weights are of one such run, with stops at which its length was decided anew: its rate was at the peak
-for 2,600 steps, at 0.7 of it at step 4,000, and fell from there. The first 3,500 steps drew print of less contrast,
-and letters from 7 pixels on. When it ended it was still getting better: `--start data/models/tiny-reader --rate 0.5
---seed 1` goes on from there.
+for 2,600 steps, at 0.7 of it at step 4,000, and fell to nothing at 5,400. The first 3,500 steps drew print of less
+contrast, and letters from 7 pixels on. When it ended it was still getting better: `--start data/models/tiny-reader
+--rate 0.5 --seed 1` goes on from there.
 """
 
 from __future__ import annotations
