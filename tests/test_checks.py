@@ -183,6 +183,12 @@ WRONG: dict[str, list[Wrong]] = {
         Wrong("Z**2 * end", "1.959963984540054", "1.96"),
         Wrong("Z**2 * end", "end * (1 - end) / n", "share.value * (1 - share.value) / n"),
     ],
+    "14_troubleshooting": [
+        Wrong("format_exception_only", 'f"{type(error).__name__}: {text}"', "text"),
+        Wrong("format_exception_only", r"(?<![\w.])/[\w.@/-]+", r"/\w+"),
+        Wrong("num_gpu_blocks ==", "heads * width * 4  # float32", "heads * width * 2  # float32"),
+        Wrong("num_gpu_blocks ==", "token = 2 * text", "token = text"),
+    ],
     "15_train_a_tiny_model": [
         Wrong("theirs = task.model", "log_softmax(-1)[places - 1]", "log_softmax(-1)[places]"),
         Wrong("theirs = task.model", "torch.where(learn, ids, -100)", "torch.where(learn, ids, ids)"),

@@ -34,6 +34,7 @@ from .nb10_sound import whisper_prompt, windows, word_error_rate, worth_asking
 from .nb11_serving import held_bytes, percentile, wait_before_retry
 from .nb12_big import blocks_held, steps_needed, tokens_found
 from .nb13_applications import least_cost, odd_one_out, precision_and_recall
+from .nb14_trouble import first_difference, tokens_in_cache, wrong_places
 from .nb15_train import answer_labels, leaks, pairs
 
 
