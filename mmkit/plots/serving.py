@@ -27,7 +27,7 @@ def arrivals(pieces: Sequence[str], seconds: Sequence[float], title: str, *, end
     seconds: since the question was sent.  end: when a client that does not stream would have had it all.
     """
     _, axes = plt.subplots(figsize=(7, 0.9 + 0.17 * len(pieces)))
-    places = np.arange(len(pieces))
+    places = range(len(pieces))
     axes.step([0, *(1000 * np.asarray(seconds))], [-1, *places], where="post", color=BLUE, linewidth=1)
     for place, piece, second in zip(places, pieces, seconds, strict=True):
         axes.text(1000 * second - 0.006 * 1000 * end, place, piece.strip(), ha="right", va="center", fontsize=9)

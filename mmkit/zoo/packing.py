@@ -52,7 +52,7 @@ class Row:
     """
 
     prefix: list[int | Placeholder]
-    branches: list[list[Turn]]
+    branches: Sequence[Sequence[Turn]]
     items: list[int] = field(default_factory=list)
 
 

@@ -165,9 +165,9 @@ def rows_about(
         before, between = "Image 1: ", (rng.choice(("Image 2: ", " Image 2: ", "\nImage 2: ")),)
     length = 1 if plain or rng.random() > 0.3 else rng.choice((2, 3))
     branches = [questions[i : i + length] for i in range(0, len(questions), length)]
-    row = Row(writer.prefix(placeholders, system, talk, before, between), [], list(items))
+    prefix, written = writer.prefix(placeholders, system, talk, before, between), []
     for branch in branches:
         asked = [(say(q.text), q.pieces or q.answer) for q in branch]
         asked[0] = (separator + asked[0][0], asked[0][1])
-        row.branches.append(writer.turns(asked))
-    return [row], [branches]
+        written.append(writer.turns(asked))
+    return [Row(prefix, written, list(items))], [branches]

@@ -172,7 +172,7 @@ def ask_list(rng: random.Random, scene: Scene) -> Question:
     form = rng.random() < 0.5
     color, kind = ("color", "shape") if form else (rng.choice(NAMES["color"]), rng.choice(NAMES["shape"]))
     swapped = not form and rng.random() < 0.3
-    shapes = [
+    shapes: list[Facts] = [
         {kind: shape.kind, color: shape.color} if swapped else {color: shape.color, kind: shape.kind}
         for shape in scene.shapes
     ]
