@@ -8,7 +8,7 @@ the driver takes each result once.
 Follows Ray Data 2.60's map_batches with a class. Its own vLLM stage (ray.data.llm) does not keep our promises:
 there a prompt is messages whose pictures Ray decodes, so nothing guards paths and sizes, makes typed control tokens
 plain text or names what was repaired, and a failure is a string. An Engine in the actor does all that, as ever.
-Leaves out what a machine's loss cannot explain: a row that kills every worker it meets stops the run.
+Leaves out what a machine's loss cannot explain: a row that kills every worker it meets is tried without end.
 """
 
 from __future__ import annotations
