@@ -241,7 +241,7 @@ class TestSees:
         scans = [scan for scan in cases.scans(12, "test", numbers=True) if scan.strip is not None]
         read = medical.find_text([scan.picture for scan in scans], engine, "What number is written?")
         for scan, answers in zip(scans, read, strict=True):
-            clean = medical.hide(scan.picture, answers, 0.25)
+            clean = medical.hide(scan.picture, answers, 0.39)  # as calibrated: results/applications.json
             for number, place in enumerate(medical.strips(scan.picture)):
                 assert bool((clean[place] == 0).all()) == (number == scan.strip or not scan.picture[place].any())
             assert (clean[24:-24] == scan.picture[24:-24]).all()

@@ -679,6 +679,8 @@ CLIPS = {  # file -> rate, tokens of Qwen2-Audio
     "green.flac": (16_000, 19),
     "circle.flac": (16_000, 21),
     "three.flac": (16_000, 18),
+    "one.flac": (16_000, 19),
+    "two.flac": (16_000, 17),
     "rising.ogg": (16_000, 25),
     "beep.wav": (8_000, 10),
 }
