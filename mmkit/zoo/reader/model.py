@@ -41,7 +41,7 @@ def phrases() -> list[str]:
     """What is one token: the questions, and the parts of a question for a field around its label.
 
     >>> phrases()[-3:]
-    ['How much is the ', 'What is the ', ' cost?']
+    ['What is the ', 'What is the price of the ', ' cost?']
     """
     around = [part for texts in receipts.PHRASINGS.values() for text in texts for part in text.split("{label}")]
     parts = dict.fromkeys(part for part in around if len(part) > 1)

@@ -543,8 +543,9 @@ def ask(rng: random.Random, scene: Scene, kind: str, phrasing: int | None = None
     phrasing: which of PHRASINGS[kind] (0 is the canonical one); None draws one.
 
     >>> scene = sample_scene(random.Random(3), count=1)
-    >>> ask(random.Random(0), scene, "count", 0)
-    Question(kind='count', text='How many shapes are there?', answer='one')
+    >>> question = ask(random.Random(0), scene, "count", 0)
+    >>> question.text, question.answer
+    ('How many shapes are there?', 'one')
     """
     shapes = scene.shapes
     if kind == "caption":

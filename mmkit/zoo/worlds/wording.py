@@ -72,8 +72,8 @@ LETTERS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 def is_held_out(text: str) -> bool:
     """Is this text for testing only?  One in eight is, whatever its case.
 
-    >>> [text for text in ("tea", "Tea", "milk", "2.50", "bread", "salt", "honey") if is_held_out(text)]
-    ['bread']
+    >>> [text for text in ("tea", "coffee", "milk", "2.50", "bread", "Apple", "apple") if is_held_out(text)]
+    ['Apple', 'apple']
     """
     return zlib.crc32(text.lower().encode()) % 8 == 0
 
