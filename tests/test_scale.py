@@ -78,22 +78,24 @@ def kill_and_lose(nodes, place, rows, hostile, seconds=0.01):
             "answered once": len(keys), "typed errors": hostile}  # fmt: skip
 
 
-def test_a_killed_driver_and_a_lost_node_cost_no_row(ray_nodes, tmp_path):
-    kill_and_lose(ray_nodes, tmp_path, rows=600, hostile=18)
-
-
 @pytest.mark.vllm
 def test_mmkit_answer_over_ray_equals_mmkit_answer(tmp_path):
     """Real vLLM in an actor of a local cluster, by the command; the plain command's own answers are the oracle."""
     write_rows(tmp_path, 24, 9)
+    # Whoever starts a cluster in this process leaves its address and ports in the environment.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     command = [sys.executable, "-m", "mmkit.cli", "answer", "in.jsonl"]
     for target, options in (("plain.jsonl", []), ("ray.jsonl", ["--ray", "local"])):
         run = subprocess.run(
-            [*command, target, *options], cwd=tmp_path, capture_output=True, text=True, timeout=400
+            [*command, target, *options], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=400
         )
         assert run.returncode == 1, run.stderr[-3000:]
         assert "24 rows: 15 answers, 9 errors" in run.stderr
     assert (tmp_path / "ray.jsonl").read_text() == (tmp_path / "plain.jsonl").read_text()
+
+
+def test_a_killed_driver_and_a_lost_node_cost_no_row(ray_nodes, tmp_path):
+    kill_and_lose(ray_nodes, tmp_path, rows=600, hostile=18)
 
 
 def test_nothing_is_left_running():

@@ -69,9 +69,10 @@ def cluster(
     if ray.is_initialized():
         yield
         return
+    # "local" whatever RAY_ADDRESS says
     here = {"num_cpus": num_cpus, "object_store_memory": object_store_bytes, "include_dashboard": False}
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", **({} if address else here))
+        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else here))
     except Exception as error:  # Ray raises Exception itself where a node does not come up
         raise EngineFailed(f"no Ray cluster at {address or 'this machine'}: {error}", cause=error) from error
     try:
