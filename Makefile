@@ -53,7 +53,7 @@ lab: setup
 
 test: lint unit nbval
 
-lint: setup
+lint: ray
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
