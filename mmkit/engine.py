@@ -348,7 +348,7 @@ def start(model: str, settings: Settings, preprocessor: MultiModalPreprocessor) 
             # is frozen; it freezes everything itself once it runs, and undoes that when it is closed.
             gc.freeze()
             arguments = llm_arguments(model, settings, preprocessor.modalities)
-            with llvmlite_out_of_sight():
+            with llvmlite_out_of_sight(), stdout_left_alone():
                 return LLM(model=model, runner=runner(preprocessor), **arguments)
     except Exception as error:
         raise as_typed(error, starting=True) from error
@@ -384,6 +384,22 @@ def llvmlite_out_of_sight() -> Iterator[None]:
     finally:
         if held is not None:
             sys.modules[name] = held
+
+
+@contextlib.contextmanager
+def stdout_left_alone() -> Iterator[None]:
+    """Keep vLLM from turning the process's stdout away while it starts, and with it what other threads print.
+
+    vLLM 0.32 points file descriptor 1 at /dev/null for the moment in which gloo would print a line, unless the
+    logger of the module that does so is set to DEBUG. So it is, for as long as the start takes.
+    """
+    logger = logging.getLogger("vllm.utils.system_utils")
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def set_environment(model: str) -> None:
