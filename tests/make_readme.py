@@ -48,13 +48,13 @@ SHOWN = [
     (
         "log-mel of 14 s padded to 30 s, against `WhisperFeatureExtractor`",
         "audio.json",
-        ("log_mel", "14 s, 80 mels, padded to 30 s", "ratios", "transformers"),
+        ("log-mel, 14 s, padded to 30 s, 80 mels", "transformers"),
         TIMES,
     ),
     (
         "16 of 300 video frames, against PyAV read in sequence",
         "video.json",
-        ("key frame every 250", "times_faster_than_pyav"),
+        ("16 of 300 video frames, pan, a key frame every 250", "PyAV in sequence"),
         TIMES,
     ),
     (
