@@ -58,6 +58,12 @@ SHOWN = [
         TIMES,
     ),
     (
+        "questions a second about 1280 x 960 JPEGs: `resize_images` and the plug-in, against bare vLLM",
+        "requests.json",
+        ("8 requests, 1280x960 JPEG, mmkit, resize_images and the plug-in", "vLLM"),
+        TIMES,
+    ),
+    (
         "32 questions to vLLM in one batch, a new picture each, against one at a time: answers of one token",
         "caches.json",
         ("batches", "rows", 4, "times faster together"),

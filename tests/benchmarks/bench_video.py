@@ -47,9 +47,9 @@ def with_ffmpeg_for_torchcodec() -> None:
     folder = Path(tempfile.gettempdir()) / "mmkit-bench-ffmpeg"
     folder.mkdir(exist_ok=True)
     for file in libraries.iterdir():
-        if (found := re.match(r"(lib\w+)-[0-9a-f]+\.so\.(\d+)", file.name)) and not (
-            link := folder / f"{found[1]}.so.{found[2]}"
-        ).exists():
+        if found := re.match(r"(lib\w+)-[0-9a-f]+\.so\.(\d+)", file.name):
+            link = folder / f"{found[1]}.so.{found[2]}"
+            link.unlink(missing_ok=True)  # of another environment, or of one that is gone
             link.symlink_to(file)
     os.environ |= {"TORCHCODEC_FFMPEG": "1", "LD_LIBRARY_PATH": f"{folder}:{libraries}"}
     os.execv(sys.executable, [sys.executable, *sys.argv])
