@@ -261,12 +261,14 @@ class Engine:
     def _recover(self) -> None:
         """Drop what a failed step left behind.
 
-        A request still scheduled would make the next call wait for ever; a cache that promises an encoder output
-        which was never computed would fail every later prompt with the same picture.
+        A request still scheduled, or finished but never handed over, would make the next call wait for ever; a
+        cache that promises an encoder output which was never computed would fail every later prompt with the same
+        picture.
         """
         with self._silence():
             core = self.llm.llm_engine.engine_core.engine_core  # in this process: VLLM_ENABLE_V1_MULTIPROCESSING=0
-            self.llm.llm_engine.abort_request(list(core.scheduler.requests), internal=True)
+            left = {*core.scheduler.requests, *self.llm.llm_engine.output_processor.request_states}
+            self.llm.llm_engine.abort_request(list(left), internal=True)
             self.llm.reset_mm_cache()
             self.llm.reset_prefix_cache()
             self.llm.llm_engine.reset_encoder_cache()
@@ -348,7 +350,7 @@ def start(model: str, settings: Settings, preprocessor: MultiModalPreprocessor) 
             # is frozen; it freezes everything itself once it runs, and undoes that when it is closed.
             gc.freeze()
             arguments = llm_arguments(model, settings, preprocessor.modalities)
-            with llvmlite_out_of_sight(), stdout_left_alone():
+            with llvmlite_out_of_sight(), stdout_left_open():
                 return LLM(model=model, runner=runner(preprocessor), **arguments)
     except Exception as error:
         raise as_typed(error, starting=True) from error
@@ -387,19 +389,23 @@ def llvmlite_out_of_sight() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stdout_left_alone() -> Iterator[None]:
+def stdout_left_open() -> Iterator[None]:
     """Keep vLLM from turning the process's stdout away while it starts, and with it what other threads print.
 
-    vLLM 0.32 points file descriptor 1 at /dev/null for the moment in which gloo would print a line, unless the
-    logger of the module that does so is set to DEBUG. So it is, for as long as the start takes.
+    vLLM 0.32 points file descriptor 1 at /dev/null for the moment in which gloo prints a line about its ranks.
+    Here that line is printed.
     """
-    logger = logging.getLogger("vllm.utils.system_utils")
-    level = logger.level
-    logger.setLevel(logging.DEBUG)
+    from vllm.distributed import parallel_state, utils
+
+    modules: tuple[Any, ...] = parallel_state, utils
+    kept = [module.suppress_stdout for module in modules]
+    for module in modules:
+        module.suppress_stdout = contextlib.nullcontext
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for module, function in zip(modules, kept, strict=True):
+            module.suppress_stdout = function
 
 
 def set_environment(model: str) -> None:

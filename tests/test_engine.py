@@ -214,6 +214,23 @@ def test_a_host_program_keeps_its_output(tmp_path):
         assert numbers == [str(n) for n in range(int(count))], mark
 
 
+def test_an_answer_that_is_lost_on_the_way_holds_nothing_up(engine, monkeypatch):
+    """The step computes an answer, and handing it over fails, once: the next call would wait for it for ever."""
+    processor = engine.llm.llm_engine.output_processor
+    hand_over = processor.process_outputs
+
+    def fail(*arguments, **options):
+        monkeypatch.setattr(processor, "process_outputs", hand_over)
+        raise ValueError("lost")
+
+    monkeypatch.setattr(processor, "process_outputs", fail)
+    sample = MultiModalSample("What color is the circle?", (picture("red"),))
+    (lost,) = engine.answer([sample], max_tokens=1)
+    assert isinstance(lost, EngineFailed)
+    assert not processor.has_unfinished_requests()
+    assert engine.answer([sample])[0].text == "red"
+
+
 def test_sampling_by_vllms_own_names(engine):
     image = [picture("red")]
     greedy = engine.ask("Describe the image.", images=image)
