@@ -32,7 +32,7 @@ from mmkit.sizes import SmartResize
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK = 256  # frames of sound at a time: their spectrum stays in the processor's cache
+BLOCK = 1024  # frames of sound at a time: their spectrum, 1.6 MB, stays in the processor's cache
 LANES = 16  # of them that one instruction may take together
 
 
@@ -147,9 +147,10 @@ def log_mel(wave: np.ndarray | Tensor, recipe: AudioRecipe = WHISPER) -> Tensor:
     padded[-half:] = padded[-2 * half - 1 : -half - 1].flip(0)
     mel = torch.zeros(recipe.n_mels, n_frames)
     frames = audio.frame(padded, recipe.n_fft, recipe.hop)[:heard]
+    bands, (edges, bank), into = band_powers(), filter_rows(recipe), mel.numpy()
     for start in range(0, heard, BLOCK):
         spectrum = torch.view_as_real(audio.spectrum(frames[start : start + BLOCK])).numpy()  # frames bins 2
-        band_powers()(spectrum, *filter_rows(recipe), mel.numpy()[:, start : start + BLOCK])
+        bands(spectrum, edges, bank, into[:, start : start + BLOCK])
     return audio.compress(mel, recipe)
 
 
