@@ -237,26 +237,44 @@ class TestSees:
         rows = check([medical.seen_claims(study) for study in studies], engine)
         assert [row["decision"] for row in rows] == ["allow", "act"]
 
-    def test_burned_in_numbers_are_hidden_and_nothing_else(self, engine):
-        scans = [scan for scan in cases.scans(12, "test", numbers=True) if scan.strip is not None]
-        read = medical.find_text([scan.picture for scan in scans], engine, "What number is written?")
-        for scan, answers in zip(scans, read, strict=True):
-            clean = medical.hide(scan.picture, answers, 0.39)  # as calibrated: results/applications.json
-            for number, place in enumerate(medical.strips(scan.picture)):
-                assert bool((clean[place] == 0).all()) == (number == scan.strip or not scan.picture[place].any())
-            assert (clean[24:-24] == scan.picture[24:-24]).all()
-
-    def test_a_listing_is_checked_against_its_picture_and_its_tag(self, engine):
+    def test_a_listing_is_checked_against_its_picture(self, engine):
         listings = cases.listings(60, "test", wears=(0.0,))
-        one = {wrong: next(item for item, w in listings if w == wrong) for wrong in ("", "color", "price")}
-        rows = check([commerce.claims_of(listing) for listing in one.values()], engine)
+        one = [next(item for item, w in listings if w == fault) for fault in ("", "color", "shape")]
+        rows = check([commerce.seen_claims(listing) for listing in one], engine)
         assert [row["decision"] for row in rows] == ["allow", "act", "act"]
-        assert [row["where"] for row in rows[1:]] == ["picture", "price tag"]
 
     def test_a_case_without_claims_is_allowed(self, engine):
         rows = check([[], [Claim("two", "How many shapes are there?", (drawn("red star"),))]], engine)
         assert [row["decision"] for row in rows] == ["allow", "act"]
         assert rows[0]["doubt"] == 0.0
+
+
+@pytest.mark.vllm
+class TestReads:
+    @pytest.fixture(scope="class")
+    def engine(self):
+        with Engine("tiny-reader", quiet=True) as engine:
+            yield engine
+
+    def test_burned_in_names_are_hidden_and_marks_stay(self, engine):
+        scans = cases.scans(24, "test")
+        read = medical.find_text([scan.picture for scan in scans], engine)
+        least = json.loads(RESULTS.read_text("utf-8"))["medical, burned-in names"]["thresholds"]["low"]
+        in_vain = 0
+        for scan, answers in zip(scans, read, strict=True):
+            clean = medical.hide(scan.picture, answers, least)
+            hidden = {n for n, place in enumerate(medical.strips(scan.picture)) if (clean[place] == 0).all()}
+            assert scan.strip is None or scan.strip in hidden, scan.text
+            in_vain += len(hidden - {scan.strip})
+            assert (clean[24:-24] == scan.picture[24:-24]).all()
+        assert in_vain <= 3  # of 78 strips, a third of them with a mark
+
+    def test_a_price_is_read_with_its_marks(self, engine):
+        listings = cases.listings(60, "test", wears=(0.0,))
+        right, wrong = (next(item for item, w in listings if w == fault) for fault in ("", "price"))
+        rows = check([commerce.read_claims(listing) for listing in (right, wrong)], engine)
+        assert [row["decision"] for row in rows] == ["allow", "act"]
+        assert {row["where"] for row in rows} == {"price tag"}
 
 
 @pytest.mark.vllm

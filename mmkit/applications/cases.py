@@ -1,9 +1,10 @@
 """Cases for the five applications, each with its truth: made by the worlds of mmkit.zoo, nothing collected.
 
-    scene, chart, number -> wear (blur, haze, noise) -> picture          Voices (held out) -> clips
+    scene, chart, print -> wear (blur, haze, noise) -> picture          Voices (held out) -> clips
     posts, figures, studies, scans, listings, pairs, reviews, talks -> case and truth, the same for the same seed
 
-Pictures are drawn by the second renderer, words said by voices that no training heard: nothing here was trained on.
+Pictures are drawn by the second renderer, words said by voices that no training heard, names and prices held out:
+nothing here was trained on. The typefaces of print are known to tiny-reader.
 Leaves out real people, products and patients.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from mmkit.applications import medical
 from mmkit.applications.commerce import Listing
 from mmkit.applications.dialogue import Turn
 from mmkit.applications.education import Figure, questions_from
@@ -24,7 +26,7 @@ from mmkit.applications.medical import Study
 from mmkit.applications.moderation import Post
 from mmkit.audio import Clip
 from mmkit.video import Video
-from mmkit.zoo.worlds import charts, joint, second_renderer, shapes
+from mmkit.zoo.worlds import charts, joint, second_renderer, shapes, wording
 from mmkit.zoo.worlds.shapes import COLORS, NUMBER_WORDS, SHAPES, Scene
 
 Say = Callable[[str], Clip]  # a word -> a clip that says it
@@ -135,9 +137,7 @@ def studies(count: int, seed: str, say: Say, wears: tuple[float, ...] = (0.0, 1.
     return made
 
 
-GIVEN, FAMILY = ("Anna", "Boris", "Clara", "David", "Elena", "Frank", "Greta", "Hugo"), (
-    "Adler", "Brandt", "Cohen", "Diaz", "Evans", "Fuchs", "Garcia", "Hansen")  # fmt: skip
-PRINT = ("DejaVuSans", "DejaVuSansMono", "DejaVuSans-Bold", "cmss10")  # typefaces that come with matplotlib
+PRINT = ("DejaVuSans", "DejaVuSansMono", "DejaVuSans-Bold", "STIXGeneral")  # typefaces that come with matplotlib
 
 
 def print_text(
@@ -151,15 +151,18 @@ def print_text(
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A picture, and which of its four strips (medical.strips) has the patient's name or number in it."""
+    """A picture, and which of its four strips (medical.strips) has the patient's name in it."""
 
     picture: np.ndarray
     text: str
     strip: int | None
 
 
-def scans(count: int, seed: str, numbers: bool = False) -> list[Scan]:
-    """Scans with findings; three in four have a name burned into a corner (numbers: a number of three digits)."""
+def scans(count: int, seed: str) -> list[Scan]:
+    """Scans with findings and noise; three in four have a name burned into a corner, one that no training drew.
+
+    In another corner stands a mark (medical.MARKS) that says how the scan was taken.
+    """
     rng, noise = random.Random(f"scans {seed}"), np.random.default_rng(list(seed.encode()))
     made = []
     for _ in range(count):
@@ -169,15 +172,27 @@ def scans(count: int, seed: str, numbers: bool = False) -> list[Scan]:
         scene = replace(scene, background=shapes.Background(rgb, rgb, grain=rng.choice((0, 4))))
         inner = second_renderer.draw_scene(scene, noise)
         picture = np.pad(inner, ((24, 24), (0, 0), (0, 0)), constant_values=shade)
-        strip = rng.randrange(4) if rng.random() < 0.75 else None
-        text = str(rng.randint(100, 999)) if numbers else f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}"
-        if strip is not None:
-            size = rng.randint(12, 16)
-            x, y = rng.randint(2, 6) + 112 * (strip % 2), rng.randint(3, 6) + 144 * (strip // 2)
-            light = rng.randint(150, 255)
-            picture = print_text(picture, text, (x, y), size, (light, light, light), rng.choice(PRINT))
+        font, size = rng.choice(PRINT), rng.randint(12, 16)
+        text = fitting_text(rng, "name", font, size, 104)
+        first, second = rng.sample(range(4), 2)
+        strip = first if rng.random() < 0.75 else None
+        mark = rng.choice(medical.MARKS)
+        for place, printed, high in ((strip, text, size), (second, mark, 16)):
+            if place is not None:
+                x, y = rng.randint(2, 6) + 112 * (place % 2), rng.randint(3, 6) + 144 * (place // 2)
+                light = rng.randint(150, 255)
+                picture = print_text(picture, printed, (x, y), high, (light, light, light), font)
+        picture = np.clip(picture + noise.normal(0, rng.choice((2, 5, 8)), picture.shape), 0, 255).astype(np.uint8)
         made.append(Scan(picture, text, strip))
     return made
+
+
+def fitting_text(rng: random.Random, kind: str, font: str, size: int, width: int) -> str:
+    """A text of one of wording.KINDS, held out of training, that is no wider in print than `width` pixels."""
+    while True:
+        text = wording.sample_text(rng, kind, held_out=True)
+        if charts.load_font(font, size).getlength(text) <= width:
+            return text
 
 
 # ----------------------------------------------------------------------------------------------- commerce
@@ -189,18 +204,22 @@ def listings(count: int, seed: str, wears: tuple[float, ...] = (0.0, 1.0, 2.0)) 
     made = []
     for _ in range(count):
         scene = shapes.sample_scene(rng, 112, 112, count=1)
-        number = charts.sample_number(rng)
-        (shape,), price = scene.shapes, number.digits
+        (shape,) = scene.shapes
         color, kind = shape.color, shape.kind
+        font, size = rng.choice(PRINT), rng.randint(22, 28)
+        price = printed = fitting_text(rng, "price", font, size, 150)
         wrong = rng.choice(("", "", "", "color", "shape", "price"))
         color = rng.choice([c for c in COLORS if c != color]) if wrong == "color" else color
         kind = rng.choice([k for k in SHAPES if k != kind]) if wrong == "shape" else kind
         if wrong == "price":  # one digit is another one: what a typing error makes
-            at = rng.randrange(len(price))
+            at = rng.choice([n for n, letter in enumerate(price) if letter.isdigit()])
             price = price[:at] + rng.choice([d for d in "123456789" if d != price[at]]) + price[at + 1 :]
         level = rng.choice(wears)
         picture = wear(second_renderer.draw_scene(scene, noise), level, noise)
-        tag = wear(second_renderer.draw_number(number, noise), level / 2, noise)
+        card = np.full((60, 168, 3), [rng.randint(190, 255) for _ in range(3)], np.uint8)
+        ink = rng.randint(0, 90), rng.randint(0, 90), rng.randint(0, 90)
+        place = rng.randint(4, 14), rng.randint(14, 24)
+        tag = wear(print_text(card, printed, place, size, ink, font), level / 2, noise)
         made.append((Listing(shapes.with_article(f"{color} {kind}"), price, picture, tag), wrong))
     return made
 

@@ -1,6 +1,7 @@
 """E-commerce: a listing, its picture and its price tag; near-duplicates; a review that speaks of another product.
 
-    Listing -> claims_of -> claims.check        pictures -> near_duplicates
+    Listing -> seen_claims, read_claims -> claims.check (one engine sees, one reads)
+    pictures -> near_duplicates
     review -> product_in -> how well its words go with each picture -> check_reviews
 
 Full size: Qwen/Qwen2.5-VL-7B-Instruct to look, google/siglip2-base-patch16-224 to find.
@@ -21,6 +22,8 @@ from mmkit.applications.claims import Claim, row_of
 from mmkit.applications.decisions import EVEN
 from mmkit.errors import MmkitError
 
+READ = "What does the text say?"
+
 
 @dataclass(frozen=True, eq=False)
 class Listing:
@@ -32,12 +35,14 @@ class Listing:
     tag: Any
 
 
-def claims_of(listing: Listing, price_question: str = "What number is written?") -> list[Claim]:
-    """That picture and price tag show what the listing states."""
-    return [
-        Claim(listing.description, "Describe the image.", (listing.picture,)),
-        Claim(listing.price, price_question, (listing.tag,), where="price tag"),
-    ]
+def seen_claims(listing: Listing) -> list[Claim]:
+    """That the picture shows what the listing describes."""
+    return [Claim(listing.description, "Describe the image.", (listing.picture,))]
+
+
+def read_claims(listing: Listing) -> list[Claim]:
+    """That the price tag says the price that the listing states, to the letter."""
+    return [Claim(listing.price, READ, (listing.tag,), where="price tag")]
 
 
 def near_duplicates(pictures: Sequence[Any], engine: Any, least: float) -> list[tuple[int, int, float]]:

@@ -1,6 +1,7 @@
 """Medical: do a scan, its report and a spoken note agree; names burned into a picture; no diagnosis.
 
-    Study -> claims_of -> claims.check (one engine sees, one hears)      picture -> find_text -> hide
+    Study -> seen_claims, heard_claims -> claims.check (one engine sees, one hears)
+    picture -> find_text -> must_go -> hide
     question -> may_answer: only what can be seen is answered
 
 Full size: google/medgemma-4b-it for pictures, openai/whisper-large-v3 for notes; neither is a medical device.
@@ -23,6 +24,8 @@ from mmkit.samples import MultiModalSample
 
 COUNT = "How many shapes are there?"
 ALLOWED = r"how many|where|is there|what (colou?r|shape)|describe"  # what can be seen; all else is refused
+READ = "What does the text say?"
+MARKS = "L", "R", "AP", "PA", "LAT"  # side and direction of the view: print that has to stay
 SCALE = 3  # strips are enlarged so: small print is read badly
 REFUSAL = "I can say what is seen in the picture. What it means is for a physician."
 
@@ -78,30 +81,33 @@ def strips(picture: np.ndarray, height: int = 24) -> list[tuple[slice, slice]]:
     return [(band, side) for band in bands for side in (slice(0, half), slice(half, None))]
 
 
-def find_text(pictures: Sequence[np.ndarray], engine: Any, question: str) -> list[list[Answer | MmkitError]]:
+def find_text(pictures: Sequence[np.ndarray], engine: Any, question: str = READ) -> list[list[Answer | MmkitError]]:
     """What a model reads in each strip of each picture."""
     cut = [picture[place].repeat(SCALE, 0).repeat(SCALE, 1) for picture in pictures for place in strips(picture)]
     answers = engine.answer([MultiModalSample(question, (strip,)) for strip in cut])
     return [answers[n : n + 4] for n in range(0, len(answers), 4)]
 
 
-def hide(picture: np.ndarray, read: Sequence[Answer | MmkitError], least: float) -> np.ndarray:
-    """The picture without the strips in which something was read with at least this confidence."""
-    clean = picture.copy()
-    for place, answer in zip(strips(picture), read, strict=True):
-        if printed(answer) >= least:
-            clean[place] = 0
-    return clean
+def must_go(answer: Answer | MmkitError) -> float:
+    """How likely it is that a strip holds print that must go: all but MARKS, and what is read with no certainty.
 
+    Certainty is that of a token, the n-th root of the answer's probability: that of a long name is a product of
+    many. 1 for a strip that could not be read: what is not known to be clean is hidden.
 
-def printed(answer: Answer | MmkitError) -> float:
-    """How likely it is that a strip holds print: the confidence of an answer with a digit or a capital in it.
-
-    1 for a strip that could not be read: what is not known to be clean is hidden.
-
-    >>> printed(Answer("806", (), 0.9, 0)), round(printed(Answer("zero", (), 0.9, 0)), 2)
-    (0.9, 0.1)
+    >>> name, nothing = Answer("Anna", (1, 2, 3, 4), 0.4096, 0), Answer("0", (5, 6), 0.0625, 0)
+    >>> [round(must_go(answer), 2) for answer in (name, nothing, Answer("R", (7, 6), 0.81, 0))]
+    [0.8, 0.25, 0.1]
     """
     if isinstance(answer, MmkitError):
         return 1.0
-    return answer.confidence if re.search(r"\d|[A-Z]", answer.text) else 1 - answer.confidence
+    certainty = answer.confidence ** (1 / max(1, len(answer.token_ids)))
+    return 1 - certainty if answer.text in MARKS else certainty
+
+
+def hide(picture: np.ndarray, read: Sequence[Answer | MmkitError], least: float) -> np.ndarray:
+    """The picture without the strips that must go with at least this likelihood."""
+    clean = picture.copy()
+    for place, answer in zip(strips(picture), read, strict=True):
+        if must_go(answer) >= least:
+            clean[place] = 0
+    return clean

@@ -26,7 +26,6 @@ from mmkit.scoring import Outcome, score
 RESULTS = Path(__file__).parent / "results" / "applications.json"
 COMMAND = "python tests/benchmarks/bench_applications.py"
 COSTS = Costs()
-NUMBER = "What number is written?"
 
 
 def told(outcomes: Sequence[Outcome], **more: Any) -> dict[str, Any]:
@@ -109,19 +108,19 @@ def main() -> None:
 
     with Engine("tiny-qwen2-vl", quiet=True) as engine:
         policy = moderation.RED_STAR
-        calibration, test = cases.posts(400, "calibration"), cases.posts(600, "measured")
-        found = moderation.moderate([post for post, _ in calibration], engine, policy, EVEN)
-        thresholds = calibrated(found, [bad for _, bad in calibration])
-        rows = moderation.moderate([post for post, _ in test], engine, policy, thresholds)
-        truths = [bad for _, bad in test]
+        known, posts = cases.posts(400, "calibration"), cases.posts(600, "measured")
+        found = moderation.moderate([post for post, _ in known], engine, policy, EVEN)
+        thresholds = calibrated(found, [bad for _, bad in known])
+        rows = moderation.moderate([post for post, _ in posts], engine, policy, thresholds)
+        truths = [bad for _, bad in posts]
         results["moderation"] = faults(rows, truths, thresholds)
         results["moderation, even"] = faults(rows, truths)
         results["moderation, calibration"] = {
             "doubts": [row["doubt"] for row in found],
-            "truths": [bad for _, bad in calibration],
+            "truths": [bad for _, bad in known],
         }
         for name, part in {"picture": (0, 6), "video": (6, 8), "text": (8, 10)}.items():
-            mine = [n for n in range(len(test)) if part[0] <= n % 10 < part[1]]
+            mine = [n for n in range(len(posts)) if part[0] <= n % 10 < part[1]]
             results[f"moderation, {name}"] = faults([rows[n] for n in mine], [truths[n] for n in mine], thresholds)
 
         rows = check([education.claims_of(figure) for figure, _ in figures], engine)
@@ -132,18 +131,27 @@ def main() -> None:
         wrong = [which != "" for _, which in studies]
         thresholds = calibrated(both[:200], wrong[:200])
         results["medical, agreement"] = faults(both[200:], wrong[200:], thresholds)
-        scans = cases.scans(400, "measured", numbers=True)
-        read = medical.find_text([scan.picture for scan in scans], engine, NUMBER)
-        prints = [{"doubt": round(medical.printed(a), 4)} for answers in read for a in answers]
-        truth = [scan.strip == strip for scan in scans for strip in range(4)]
-        thresholds = calibrated(prints[:600], truth[:600])
-        results["medical, burned-in numbers"] = faults(prints[600:], truth[600:], thresholds)
 
         calibration, test = cases.listings(200, "calibration"), cases.listings(500, "measured")
-        found = check([commerce.claims_of(listing) for listing, _ in calibration], engine)
-        thresholds = calibrated(found, [wrong != "" for _, wrong in calibration])
-        rows = check([commerce.claims_of(listing) for listing, _ in test], engine, thresholds)
-        results["commerce, listings"] = faults(rows, [wrong != "" for _, wrong in test], thresholds)
+        seen = {
+            name: check([commerce.seen_claims(listing) for listing, _ in group], engine)
+            for name, group in (("calibration", calibration), ("measured", test))
+        }
+
+    with Engine("tiny-reader", quiet=True) as engine:
+        scans = cases.scans(400, "measured")
+        read = medical.find_text([scan.picture for scan in scans], engine)
+        prints = [{"doubt": round(medical.must_go(a), 4)} for answers in read for a in answers]
+        truth = [scan.strip == strip for scan in scans for strip in range(4)]
+        thresholds = calibrated(prints[:600], truth[:600])
+        results["medical, burned-in names"] = faults(prints[600:], truth[600:], thresholds)
+
+        rows = {}
+        for name, group in (("calibration", calibration), ("measured", test)):
+            tags = check([commerce.read_claims(listing) for listing, _ in group], engine)
+            rows[name] = [worse(a, b) for a, b in zip(seen[name], tags, strict=True)]
+        thresholds = calibrated(rows["calibration"], [wrong != "" for _, wrong in calibration])
+        results["commerce, listings"] = faults(rows["measured"], [wrong != "" for _, wrong in test], thresholds)
 
     products = [(listing.description, listing.picture) for listing, wrong in test if not wrong]
     shelf = dict(products)  # one picture for each description
