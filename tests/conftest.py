@@ -7,7 +7,7 @@ import os
 # Before torch and vLLM read them. HF_HUB_OFFLINE: a test that asks a hub is a test that is wrong.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
-# Two threads wait for each other at every layer of a tiny model: up to fifty times as long on a core that is shared.
+# Two threads wait for each other at every layer of a tiny model: fifty times as long on a core that is shared.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
