@@ -78,7 +78,8 @@ def test_another_seed_gives_other_weights(tmp_path):
     assert not torch.equal(a["model.0.weight"], b["model.0.weight"])
 
 
-def test_threads_of_the_caller_change_nothing_and_stay(tmp_path):
+def test_threads_of_the_caller_change_nothing_and_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", torch._C.set_num_threads)  # vLLM on a CPU replaces it by nothing
     a = finished(Trainer(LineTask(), tmp_path / "a"))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
