@@ -32,7 +32,7 @@ from mmkit.sizes import SmartResize
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK = 1024  # frames of sound at a time: their spectrum, 1.6 MB, stays in the processor's cache
+BLOCK = 256  # frames of sound at a time: their spectrum stays in the processor's cache
 LANES = 16  # of them that one instruction may take together
 
 
