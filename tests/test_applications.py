@@ -267,7 +267,7 @@ class TestReads:
             assert scan.strip is None or scan.strip in hidden, scan.text
             in_vain += len(hidden - {scan.strip})
             assert (clean[24:-24] == scan.picture[24:-24]).all()
-        assert in_vain <= 3  # of 78 strips, a third of them with a mark
+        assert in_vain <= 2  # of 74 strips, 24 of them with a mark: an AP and an L are misread
 
     def test_a_price_is_read_with_its_marks(self, engine):
         listings = cases.listings(60, "test", wears=(0.0,))

@@ -21,6 +21,8 @@ from mmkit.applications.decisions import EVEN, Thresholds
 from mmkit.errors import MmkitError
 from mmkit.samples import MultiModalSample
 
+READ = "What does the text say?"  # asked of a model that reads print
+
 
 @dataclass(frozen=True, eq=False)
 class Claim:

@@ -18,11 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from mmkit.applications.claims import Claim, row_of
+from mmkit.applications.claims import READ, Claim, row_of
 from mmkit.applications.decisions import EVEN
 from mmkit.errors import MmkitError
-
-READ = "What does the text say?"
 
 
 @dataclass(frozen=True, eq=False)

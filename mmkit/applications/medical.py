@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 
 from mmkit.answers import Answer
-from mmkit.applications.claims import Claim
+from mmkit.applications.claims import READ, Claim
 from mmkit.errors import MmkitError
 from mmkit.samples import MultiModalSample
 
 COUNT = "How many shapes are there?"
 ALLOWED = r"how many|where|is there|what (colou?r|shape)|describe"  # what can be seen; all else is refused
-READ = "What does the text say?"
 MARKS = "L", "R", "AP", "PA", "LAT"  # side and direction of the view: print that has to stay
 SCALE = 3  # strips are enlarged so: small print is read badly
 REFUSAL = "I can say what is seen in the picture. What it means is for a physician."
@@ -89,10 +88,11 @@ def find_text(pictures: Sequence[np.ndarray], engine: Any, question: str = READ)
 
 
 def must_go(answer: Answer | MmkitError) -> float:
-    """How likely it is that a strip holds print that must go: all but MARKS, and what is read with no certainty.
+    """Score of a strip, 0 to 1: high where print is read that must go, low for MARKS and where nothing is read.
 
-    Certainty is that of a token, the n-th root of the answer's probability: that of a long name is a product of
-    many. 1 for a strip that could not be read: what is not known to be clean is hidden.
+    Not a probability: find its threshold on cases whose truth is known. Certainty is that of a token, the n-th root
+    of the answer's probability: that of a long name is a product of many. 1 for a strip that could not be read:
+    what is not known to be clean is hidden.
 
     >>> name, nothing = Answer("Anna", (1, 2, 3, 4), 0.4096, 0), Answer("0", (5, 6), 0.0625, 0)
     >>> [round(must_go(answer), 2) for answer in (name, nothing, Answer("R", (7, 6), 0.81, 0))]
@@ -105,7 +105,7 @@ def must_go(answer: Answer | MmkitError) -> float:
 
 
 def hide(picture: np.ndarray, read: Sequence[Answer | MmkitError], least: float) -> np.ndarray:
-    """The picture without the strips that must go with at least this likelihood."""
+    """The picture without the strips whose score (must_go) is at least this."""
     clean = picture.copy()
     for place, answer in zip(strips(picture), read, strict=True):
         if must_go(answer) >= least:
