@@ -330,6 +330,8 @@ def train(
     """Train one of the tiny models on one core, or your own world; resumes where it was stopped.
 
     For example: mmkit train tiny-qwen2-vl my-model --minutes 10
+
+    On N cores, N batches a step: torchrun --nproc-per-node N --no-python -- mmkit train ...
     """
     from mmkit.zoo.recipes import build_task
     from mmkit.zoo.training import show
@@ -338,7 +340,8 @@ def train(
     task = build_task(recipe, minutes=minutes, seed=seed, rate=rate)
     if start is not None:
         task.start(start)
-    typer.echo(show(run(task, out, progress=True)))
+    if scores := run(task, out, progress=True):
+        typer.echo(show(scores))
 
 
 @app.command()

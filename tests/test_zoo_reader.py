@@ -164,20 +164,31 @@ def test_wear_changes_the_picture_and_not_its_size():
         assert (drawn != draw_page(plain, np.random.default_rng(0))).any()
 
 
-def test_labels_can_be_read_and_lie_within_the_picture():
+def letter_width(page):
+    return sum(line.width for line in page.lines) / sum(len(line.text) for line in page.lines)
+
+
+@pytest.mark.parametrize("small", [0.0, 1.0])
+def test_labels_can_be_read_and_lie_within_the_picture(small):
     rng = random.Random(2)
     for _ in range(300):
         gh, gw = batches.label_grid(rng)
-        label = labels.sample_label(rng, gw * SIDE, gh * SIDE)
+        label = labels.sample_label(rng, gw * SIDE, gh * SIDE, small=small)
         assert " ".join(line.text for line in label.page.lines) == label.text
-        letters = sum(len(line.text) for line in label.page.lines)
-        assert sum(line.width for line in label.page.lines) / letters >= labels.SMALLEST - 1e-6
+        assert letter_width(label.page) >= labels.SMALLEST - 1e-6
         if not label.page.angle:
             for line in label.page.lines:
                 assert line.x >= -1
                 assert line.x + line.width <= label.page.width + 1
                 assert line.y - CAP * line.size >= -1
                 assert line.y <= label.page.height
+
+
+def test_small_letters_are_near_the_smallest_that_can_be_read():
+    rng = random.Random(2)
+    widths = [letter_width(labels.sample_label(rng, 15 * SIDE, 3 * SIDE, small=1.0).page) for _ in range(100)]
+    assert np.median(widths) < 1.25 * labels.SMALLEST
+    assert max(widths) < 2 * labels.SMALLEST  # a wide typeface at the least height
 
 
 def test_receipts_print_each_field_once_on_a_row_of_its_own():

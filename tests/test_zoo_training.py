@@ -201,6 +201,40 @@ def test_mmkit_train_survives_a_kill(tmp_path):
     assert (tmp_path / "killed" / "model.pt").read_bytes() == (tmp_path / "whole" / "model.pt").read_bytes()
 
 
+def test_two_workers_train_as_one_on_the_batches_of_both(tmp_path):
+    """torchrun starts them; each draws batches of its own, and one says what came out."""
+
+    class BothTask(LineTask):
+        def batch(self, step):
+            other = LineTask(replace(self.config, seed=self.config.seed + training.WORKER_SEED))
+            return [torch.cat(pair) for pair in zip(super().batch(step), other.batch(step), strict=True)]
+
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python", "--"]
+    task = str(Path(__file__).with_name("line_task.py"))
+    command = [sys.executable, "-m", "mmkit.cli", "train", task, str(tmp_path / "two"), "--seed", "3"]
+    done = subprocess.run([*torchrun, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("line ") == 1
+    finished(Trainer(BothTask(LineConfig(seed=3)), tmp_path / "one"))
+    one, two = (torch.load(tmp_path / out / "model.pt") for out in ("one", "two"))
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+def test_a_second_worker_resumes_from_the_firsts_checkpoint_and_writes_nothing(tmp_path, monkeypatch):
+    first = Trainer(LineTask(), tmp_path / "m")
+    first.advance()
+    first.save()
+    written = first.checkpoint_file.stat().st_mtime_ns
+    for name, answer in (("is_initialized", True), ("get_rank", 1), ("get_world_size", 2)):
+        monkeypatch.setattr(training.distributed, name, lambda answer=answer: answer)
+    second = Trainer(LineTask(), tmp_path / "m")
+    assert second.resume()
+    assert second.step == 1
+    assert not torch.equal(second.task.batch(1)[0], LineTask().batch(1)[0])
+    second.save()
+    assert second.checkpoint_file.stat().st_mtime_ns == written
+
+
 # Recipes
 
 

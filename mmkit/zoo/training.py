@@ -3,6 +3,8 @@
     task.batch(step) -> task.loss -> gradients, clipped -> Muon and AdamW -> running mean of the weights
     every so often: held-out scores, a checkpoint, the model's folder
 
+    torchrun --nproc-per-node 2 --no-python -- mmkit train ...: two cores, a batch each, their gradients averaged
+
 A task (vision, audio, omni, or the reader's own) says what a batch is and what its loss; all else is here.
 Progress is counted in steps, never by a clock, and batch k is drawn from (seed, k) alone: one seed gives the same
 bits on one machine, and a run that was killed and resumed ends with the weights of one that was not.
@@ -10,7 +12,7 @@ Follows Muon (Jordan et al. 2024) for the matrices inside the layers, AdamW (Los
 rest, and Polyak's averaging. Tried without gain: torch.compile (it compiles for longer than it saves), and bfloat16
 at few patches a picture (the reader's have hundreds: it halves their time). AdamW alone is much slower to learn
 which color belongs to which shape.
-Leaves out GPUs and several workers: nothing here needs them.
+Leaves out GPUs: nothing here needs them.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -34,6 +36,7 @@ from mmkit.errors import ModelError
 
 # Not for Muon although they are matrices: tables of embeddings, layers to classes, LoRA's thin factors.
 NOT_INSIDE = ("embed", "lm_head", "proj_out", "lora_", "heads.")
+WORKER_SEED = 1_000_003  # between the seeds of two workers, so that each draws batches of its own
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,15 @@ class Trainer:
     """A task with its optimizers, the running mean of its weights, and the number of steps done.
 
     out: the folder to write; the checkpoint lies beside it, as OUT.checkpoint.
+    Where torch.distributed is up, this is one of several workers: each draws batches of its own, all step along the
+    mean of their gradients, and the first alone writes.
     Raises ModelError where the folder is there but no checkpoint: it is not ours to replace.
     """
 
     def __init__(self, task: Task, out: Path):
-        self.task, self.out = task, Path(out)
+        self.task, self.out, self.config = task, Path(out), task.config
+        several = distributed.is_initialized()
+        self.worker, self.workers = (distributed.get_rank(), distributed.get_world_size()) if several else (0, 1)
         if self.out.exists() and not self.checkpoint_file.exists():
             raise ModelError(f"{self.out.name} is there already, and not from a training here; name a new folder")
         self.module = nn.ModuleDict({"model": task.model, "heads": task.heads})
@@ -138,6 +145,7 @@ class Trainer:
         self.optimizers = optimizers(self.module, task.config)
         self.mean = [p.detach().clone() for p in self.parameters]
         self.step = 0
+        task.config = replace(task.config, seed=task.config.seed + WORKER_SEED * self.worker)
 
     @property
     def checkpoint_file(self) -> Path:
@@ -168,6 +176,7 @@ class Trainer:
                     group["lr"] = peak * share
             loss, shown = task.loss(task.batch(step), progress)
             loss.backward()
+            self._average_gradients()
             nn.utils.clip_grad_norm_(self.parameters, config.max_norm)
             for optimizer, _ in self.optimizers:
                 optimizer.step()
@@ -176,6 +185,17 @@ class Trainer:
             with torch.no_grad():
                 torch._foreach_lerp_(self.mean, list(self.parameters), 1 - keep)  # pyright: ignore
         return shown
+
+    def _average_gradients(self) -> None:
+        """Over the workers: as one step on a batch of all their batches."""
+        if self.workers > 1:
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            together = torch.cat([gradient.flatten() for gradient in gradients])
+            distributed.all_reduce(together)
+            together /= self.workers
+            parts = together.split([gradient.numel() for gradient in gradients])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -197,6 +217,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the model's folder, and the checkpoint to go on from: each whole or not at all."""
+        if self.worker:
+            return
         fresh, old = (self.out.with_name(self.out.name + end) for end in (".new", ".old"))
         for folder in (fresh, old):
             shutil.rmtree(folder, ignore_errors=True)
@@ -208,7 +230,7 @@ class Trainer:
         fresh.rename(self.out)
         shutil.rmtree(old, ignore_errors=True)
         state = {
-            "config": asdict(self.task.config),
+            "config": asdict(self.config),
             "step": self.step,
             "module": self.module.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
@@ -223,7 +245,7 @@ class Trainer:
         if not self.checkpoint_file.exists():
             return False
         state = torch.load(self.checkpoint_file, weights_only=True)
-        ours = asdict(self.task.config)
+        ours = asdict(self.config)
         differs = [name for name, value in ours.items() if state["config"].get(name) != value]
         if differs:
             raise ModelError(
@@ -250,6 +272,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextmanager
+def workers() -> Iterator[None]:
+    """Within it the processes that torchrun started average their gradients; alone, nothing."""
+    if not distributed.is_torchelastic_launched():
+        yield
+        return
+    distributed.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
 def smoothed(before: dict[str, float], losses: dict[str, float], keep: float = 0.95) -> dict[str, float]:
     """Losses averaged over about 1 / (1 - keep) steps, since a single step's jump up and down.
 
@@ -262,18 +297,28 @@ def smoothed(before: dict[str, float], losses: dict[str, float], keep: float = 0
 def train(task: Task, out: Path, *, progress: bool = False) -> dict[str, float]:
     """Train a task to its end and return its held-out scores; resumes what an earlier call with the same OUT began.
 
+    Started by torchrun, it trains with the other workers; all but the first return nothing.
     progress: a bar on stderr with the answers' loss and the mean held-out score, and each kind's score above it.
     """
-    trainer = Trainer(task, out)
-    trainer.resume()
+    with workers():
+        trainer = Trainer(task, out)
+        trainer.resume()
+        if not trainer.worker:
+            return _train_and_show(trainer, progress)
+        for _ in trainer.run():
+            pass
+        return {}
+
+
+def _train_and_show(trainer: Trainer, progress: bool) -> dict[str, float]:
     levels: dict[str, float] = {}
     scores: dict[str, float] = {}
-    steps = task.config.steps
+    steps = trainer.config.steps
     with tqdm(total=steps, initial=trainer.step, unit="step", disable=not progress) as bar:
         for losses in trainer.run():
             levels = smoothed(levels, losses)
             bar.update()
-            if trainer.step % task.config.evaluate_every == 0 and trainer.step < steps:
+            if trainer.step % trainer.config.evaluate_every == 0 and trainer.step < steps:
                 scores = trainer.evaluate()
                 bar.write(f"step {trainer.step}, held out: {show(scores)}", file=sys.stderr)
             told = {"loss": f"{levels.get('answer', math.nan):.3f}"}

@@ -92,6 +92,7 @@ class BatchGenerator:
 
     tokens: about how many tokens all pictures of a batch have together.  variety: share of batches in other words
     and with system prompts.  held_out: typefaces and texts that training never draws.  easy: share of easy labels.
+    small: share of labels in the smallest letters, which are the hardest.
     """
 
     def __init__(
@@ -103,9 +104,11 @@ class BatchGenerator:
         variety: float = 0.5,
         held_out: bool = False,
         easy: float = 0.0,
+        small: float = 0.0,
     ):
         self.writer, self.rng, self.noise = writer, rng, noise
-        self.tokens, self.variety, self.held_out, self.easy = tokens, variety, held_out, easy
+        self.tokens, self.variety, self.held_out = tokens, variety, held_out
+        self.easy, self.small = easy, small
 
     def make(self, kind: str, answers: bool = True) -> Batch:
         """One batch; kind: "label" or "receipt", or one of wording.KINDS for labels of that kind alone.
@@ -125,7 +128,8 @@ class BatchGenerator:
                 fields = rng.sample(receipt.fields, min(4, len(receipt.fields)))
                 asked.append([receipts.ask(rng, field, 0 if plain else None) for field in fields])
             else:
-                label = labels.sample_label(rng, *size, None if kind == "label" else kind, self.held_out, self.easy)
+                wanted = None if kind == "label" else kind
+                label = labels.sample_label(rng, *size, wanted, self.held_out, self.easy, self.small)
                 pages.append(label.page)
                 question = QUESTIONS[0] if plain or rng.random() < 0.3 else rng.choice(QUESTIONS)
                 asked.append([Question(label.kind, question, label.text)])

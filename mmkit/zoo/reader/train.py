@@ -45,6 +45,7 @@ class ReaderConfig(TrainingConfig):
     steps_per_minute: int = 140
     tower_first: float = 0.1  # the vision tower alone
     easy_until: float = 0.08  # large letters on one line become rarer until then
+    small: float = 0.4  # share of labels in the smallest letters, once nothing is easy any more
     receipts: float = 0.35  # share of batches with receipts
     tokens: int = 1600  # of the pictures of a batch, together
     evaluate_every: int = 250
@@ -116,7 +117,8 @@ class ReaderTask(Task):
         noise = np.random.default_rng([config.seed, step])
         easy = max(0.0, 1 - progress / config.easy_until) if config.easy_until else 0.0
         variety = 0.5 if progress > 0.5 else 0.1
-        generator = BatchGenerator(self.writer, rng, noise, config.tokens, variety, easy=easy)
+        small = config.small * (1 - easy)
+        generator = BatchGenerator(self.writer, rng, noise, config.tokens, variety, easy=easy, small=small)
         kind = "receipt" if rng.random() < config.receipts * (1 - easy) else "label"
         return generator.make(kind, answers=not self.is_tower_only(step))
 

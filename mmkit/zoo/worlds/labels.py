@@ -59,23 +59,37 @@ def split(words: list[str], lines: int) -> list[str]:
 
 
 def sample_label(
-    rng: random.Random, width: int, height: int, kind: str | None = None, held_out: bool = False, easy: float = 0.0
+    rng: random.Random,
+    width: int,
+    height: int,
+    kind: str | None = None,
+    held_out: bool = False,
+    easy: float = 0.0,
+    small: float = 0.0,
 ) -> Label:
     """A label of some size in pixels; kind: one of wording.KINDS, any by default.
 
     held_out: in a typeface and with a text that training never draws.  easy: share of labels in large black letters
-    on one line, as a beginner reads them.
+    on one line, as a beginner reads them.  small: share of the others in letters hardly larger than SMALLEST.
     """
     while True:
         kind_now = kind or rng.choices(tuple(SHARES), tuple(SHARES.values()))[0]
         text, face = sample_text(rng, kind_now, held_out), sample_face(rng, held_out)
-        page = fit_label(rng, text, face, width, height, easy=rng.random() < easy)
+        is_easy = rng.random() < easy
+        is_small = small > 0 and rng.random() < small and not is_easy
+        page = fit_label(rng, text, face, width, height, easy=is_easy, small=is_small)
         if page:
             return Label(page, text, kind_now)
 
 
 def fit_label(
-    rng: random.Random, text: str, face: Face, width: int, height: int, easy: bool = False
+    rng: random.Random,
+    text: str,
+    face: Face,
+    width: int,
+    height: int,
+    easy: bool = False,
+    small: bool = False,
 ) -> Page | None:
     """A page with this text, or None where its letters would be too small to read."""
     words = text.split(" ")
@@ -93,7 +107,8 @@ def fit_label(
     weights = [3.0 if len(parts) == 1 else 1.0 for parts, *_ in choices]
     parts, widths, tall, largest = rng.choices(choices, weights)[0]
     least = SMALLEST * sum(map(len, parts)) / sum(widths)
-    size = rng.uniform(max(least, (0.7 if easy else 0.35) * largest, 11.0), largest)
+    smallest = max(least, 0.0 if small else (0.7 if easy else 0.35) * largest, 11.0)
+    size = rng.uniform(smallest, min(largest, 1.3 * smallest) if small else largest)
     block_width, block_height = max(widths) * size, tall * size
     angle = _sample_angle(rng, block_width, block_height, width, height) if rng.random() < 0.5 and not easy else 0.0
     c, s = math.cos(math.radians(angle)), abs(math.sin(math.radians(angle)))
