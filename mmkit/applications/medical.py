@@ -90,18 +90,19 @@ def find_text(pictures: Sequence[np.ndarray], engine: Any, question: str = READ)
 def must_go(answer: Answer | MmkitError) -> float:
     """Score of a strip, 0 to 1: high where print is read that must go, low for MARKS and where nothing is read.
 
+    A full stop behind a mark changes nothing: "L." is a side as well.
     Not a probability: find its threshold on cases whose truth is known. Certainty is that of a token, the n-th root
     of the answer's probability: that of a long name is a product of many. 1 for a strip that could not be read:
     what is not known to be clean is hidden.
 
     >>> name, nothing = Answer("Anna", (1, 2, 3, 4), 0.4096, 0), Answer("0", (5, 6), 0.0625, 0)
-    >>> [round(must_go(answer), 2) for answer in (name, nothing, Answer("R", (7, 6), 0.81, 0))]
+    >>> [round(must_go(answer), 2) for answer in (name, nothing, Answer("R.", (7, 6), 0.81, 0))]
     [0.8, 0.25, 0.1]
     """
     if isinstance(answer, MmkitError):
         return 1.0
     certainty = answer.confidence ** (1 / max(1, len(answer.token_ids)))
-    return 1 - certainty if answer.text in MARKS else certainty
+    return 1 - certainty if answer.text.rstrip(".") in MARKS else certainty
 
 
 def hide(picture: np.ndarray, read: Sequence[Answer | MmkitError], least: float) -> np.ndarray:
