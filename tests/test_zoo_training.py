@@ -201,8 +201,25 @@ def test_mmkit_train_survives_a_kill(tmp_path):
     assert (tmp_path / "killed" / "model.pt").read_bytes() == (tmp_path / "whole" / "model.pt").read_bytes()
 
 
+ASTRAY = """
+import os
+from torch import nn
+from tests.line_task import LineTask
+
+class TASK(LineTask):
+    def __init__(self, config=LineTask.recipe):
+        super().__init__(config)
+        if os.environ["RANK"] == "1":
+            for parameter in self.model.parameters():
+                nn.init.uniform_(parameter)
+"""
+
+
 def test_two_workers_train_as_one_on_the_batches_of_both(tmp_path):
-    """torchrun starts them; each draws batches of its own, and one says what came out."""
+    """torchrun starts them; each draws batches of its own, and one says what came out.
+
+    The second begins with weights of its own; it must take those of the first.
+    """
 
     class BothTask(LineTask):
         def batch(self, step):
@@ -210,8 +227,9 @@ def test_two_workers_train_as_one_on_the_batches_of_both(tmp_path):
             return [torch.cat(pair) for pair in zip(super().batch(step), other.batch(step), strict=True)]
 
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python", "--"]
-    task = str(Path(__file__).with_name("line_task.py"))
-    command = [sys.executable, "-m", "mmkit.cli", "train", task, str(tmp_path / "two"), "--seed", "3"]
+    task = tmp_path / "astray.py"
+    task.write_text(ASTRAY)
+    command = [sys.executable, "-m", "mmkit.cli", "train", str(task), str(tmp_path / "two"), "--seed", "3"]
     done = subprocess.run([*torchrun, *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("line ") == 1
@@ -220,14 +238,24 @@ def test_two_workers_train_as_one_on_the_batches_of_both(tmp_path):
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
+def as_second_of_two(monkeypatch):
+    answers = {"is_initialized": True, "get_rank": 1, "get_world_size": 2, "broadcast": None}
+    for name, answer in answers.items():
+        monkeypatch.setattr(training.distributed, name, lambda *_, answer=answer: answer)
+
+
 def test_a_second_worker_resumes_from_the_firsts_checkpoint_and_writes_nothing(tmp_path, monkeypatch):
+    """A checkpoint of two; one that a single worker wrote belongs to another run."""
     first = Trainer(LineTask(), tmp_path / "m")
     first.advance()
     first.save()
-    written = first.checkpoint_file.stat().st_mtime_ns
-    for name, answer in (("is_initialized", True), ("get_rank", 1), ("get_world_size", 2)):
-        monkeypatch.setattr(training.distributed, name, lambda answer=answer: answer)
+    as_second_of_two(monkeypatch)
     second = Trainer(LineTask(), tmp_path / "m")
+    with pytest.raises(ModelError, match="another workers"):
+        second.resume()
+    state = torch.load(first.checkpoint_file, weights_only=True)
+    torch.save(state | {"config": state["config"] | {"workers": 2}}, first.checkpoint_file)
+    written = first.checkpoint_file.stat().st_mtime_ns
     assert second.resume()
     assert second.step == 1
     assert not torch.equal(second.task.batch(1)[0], LineTask().batch(1)[0])

@@ -143,9 +143,12 @@ class Trainer:
         self.module = nn.ModuleDict({"model": task.model, "heads": task.heads})
         self.parameters = list(self.module.parameters())
         self.optimizers = optimizers(self.module, task.config)
-        self.mean = [p.detach().clone() for p in self.parameters]
         self.step = 0
         task.config = replace(task.config, seed=task.config.seed + WORKER_SEED * self.worker)
+        if several:  # a task may have drawn its first weights from no seed
+            for parameter in self.parameters:
+                distributed.broadcast(parameter.data, 0)
+        self.mean = [p.detach().clone() for p in self.parameters]
 
     @property
     def checkpoint_file(self) -> Path:
@@ -230,7 +233,7 @@ class Trainer:
         fresh.rename(self.out)
         shutil.rmtree(old, ignore_errors=True)
         state = {
-            "config": asdict(self.config),
+            "config": asdict(self.config) | {"workers": self.workers},
             "step": self.step,
             "module": self.module.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
@@ -245,7 +248,7 @@ class Trainer:
         if not self.checkpoint_file.exists():
             return False
         state = torch.load(self.checkpoint_file, weights_only=True)
-        ours = asdict(self.config)
+        ours = asdict(self.config) | {"workers": self.workers}
         differs = [name for name, value in ours.items() if state["config"].get(name) != value]
         if differs:
             raise ModelError(

@@ -44,11 +44,11 @@ def answer(forward: QwenForward, batch: Batch) -> list[tuple[str, bool]]:
 
 
 def score(
-    forward: QwenForward, writer: Writer, per_kind: int, seed: str, *, held_out: bool = True
+    forward: QwenForward, writer: Writer, per_kind: int, seed: str, *, held_out: bool = True, small: float = 0.0
 ) -> dict[str, float]:
-    """Share of exact answers by kind of question, of `per_kind` each."""
+    """Share of exact answers by kind of question, of `per_kind` each.  small: of labels in small letters."""
     rng, noise = random.Random(seed), np.random.default_rng(len(seed))
-    generator = BatchGenerator(writer, rng, noise, tokens=800, held_out=held_out)
+    generator = BatchGenerator(writer, rng, noise, tokens=800, held_out=held_out, small=small)
     shares = {}
     for source in (*wording.KINDS, "receipt"):
         right: list[bool] = []
